@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * DOC: the control device of the bpfsnap module, /dev/bpfsnap-control
+ *
+ * The module keeps two kinds of object:
+ *
+ *   origin    a whole disk whose write bios pass through a gate of the module.
+ *             ATTACH makes one, DETACH ends it.  Partitions are not attached:
+ *             a partition is a range of sectors of its disk's origin.
+ *   snapshot  one instant of one or more ranges of attached disks.  While it
+ *             is held, the first overwrite of each 4 KiB chunk of a range is
+ *             preceded by a copy of the old content into the range's storage
+ *             file, and each range has a read-only image block device that
+ *             shows the instant.
+ *
+ * How SNAP_CREATE finds one instant for all of its ranges:
+ *
+ *   1. each block device named in @freeze has its filesystem frozen, if one is
+ *      mounted from it; the order is the caller's (top of a stack first);
+ *   2. the gates of all disks named in @devices close, in that order; new
+ *      writes wait in order at the gate, those that carry REQ_NOWAIT get EAGAIN;
+ *   3. the writes in flight complete ("drain");
+ *   4. per disk the tracepoint bpfsnap_switch tells the tracking programs the
+ *      new epoch.  They acknowledge it, and report how many write bios they
+ *      have marked; the module knows how many passed its gate;
+ *   5. copy-on-write is armed for all ranges, the gates open, the filesystems
+ *      thaw.
+ *
+ * Steps 2 to 5 have one deadline, @timeout_ms.  Whatever fails, everything
+ * done so far is undone before the call returns, and @failed_step with
+ * @failed_index say where it ended.
+ *
+ * All calls need CAP_SYS_ADMIN.  Reserved fields and unknown flags must be 0
+ * (EINVAL).  Device numbers are passed as major and minor.  Sectors are of
+ * 512 bytes, whatever the logical block size of the disk.
+ */
+#ifndef _UAPI_BPFSNAP_H
+#define _UAPI_BPFSNAP_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define BPFSNAP_CONTROL_NAME	"bpfsnap-control"
+#define BPFSNAP_IOC_ABI		1
+
+/* Unit of copy-on-write, counted from the start of the snapshot's range. */
+#define BPFSNAP_CHUNK_SHIFT	12
+#define BPFSNAP_CHUNK_BYTES	(1u << BPFSNAP_CHUNK_SHIFT)
+
+/* Limits on what one call can ask for. */
+enum {
+	BPFSNAP_MAX_DEVICES	= 64,		/* ranges in one snapshot */
+	BPFSNAP_MAX_FREEZE	= 256,		/* filesystems frozen for one */
+	BPFSNAP_MAX_TIMEOUT_MS	= 60000,	/* a hold longer than this is an outage */
+};
+
+/* Where a SNAP_CREATE ended that did not succeed. */
+enum bpfsnap_step {
+	BPFSNAP_STEP_NONE	= 0,	/* arguments, or no memory */
+	BPFSNAP_STEP_ORIGIN	= 1,	/* disk not attached, or range beyond its end */
+	BPFSNAP_STEP_STORE	= 2,	/* storage file unsuitable */
+	BPFSNAP_STEP_IMAGE	= 3,	/* image block device could not be made */
+	BPFSNAP_STEP_FREEZE	= 4,	/* filesystem could not be frozen (index into freeze) */
+	BPFSNAP_STEP_DRAIN	= 5,	/* writes in flight did not end in time */
+	BPFSNAP_STEP_SWITCH	= 6,	/* no tracking program acknowledged the epoch */
+};
+
+/**
+ * struct bpfsnap_ioc_version - what module is this
+ * @abi: out, BPFSNAP_IOC_ABI
+ * @reserved: out, 0
+ * @features: out, bits of features beyond the ABI number; none yet
+ */
+struct bpfsnap_ioc_version {
+	__u32 abi;
+	__u32 reserved;
+	__u64 features;
+};
+
+/**
+ * struct bpfsnap_ioc_attach - put a gate before a disk
+ * @major: in, of the whole disk
+ * @minor: in, of the whole disk
+ * @timeout_ms: in, how long the writes that were in flight before may take to end
+ * @flags: in, 0
+ *
+ * Errors: ENODEV no such disk; EINVAL a partition, or flags; EEXIST attached
+ * already; EROFS read-only disk; ENOSPC disk of no size; EOPNOTSUPP zoned, DAX,
+ * inline encryption or an integrity profile; ETIMEDOUT writes from before the
+ * call did not end in time; ENOMEM.
+ */
+struct bpfsnap_ioc_attach {
+	__u32 major;
+	__u32 minor;
+	__u32 timeout_ms;
+	__u32 flags;
+};
+
+/**
+ * struct bpfsnap_ioc_detach - take the gate away
+ * @major: in, of the whole disk
+ * @minor: in, of the whole disk
+ * @flags: in, 0
+ * @reserved: in, 0
+ *
+ * Errors: ENODEV not attached; EBUSY a snapshot holds a range of it; ETIMEDOUT
+ * writes in flight did not end in time, it stays attached.
+ */
+struct bpfsnap_ioc_detach {
+	__u32 major;
+	__u32 minor;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct bpfsnap_snap_device - one range of a snapshot
+ * @major: in, of the whole disk
+ * @minor: in, of the whole disk
+ * @start_sect: in, first sector of the range on the disk
+ * @nr_sect: in, length of the range; the size of its image
+ * @store_fd: in, file that takes the old content, open for reading and writing,
+ *            empty, on a filesystem that does not live on any disk of the
+ *            snapshot; a chunk is kept at its own offset, so the file is sparse
+ * @reserved: in, 0
+ * @image_major: out, of the image block device
+ * @image_minor: out, of the image block device
+ * @gate_bios: out, write bios that had passed the disk's gate since it was attached
+ * @gate_sect: out, their sectors
+ * @track_bios: out, write bios that the tracking program had counted by then
+ * @track_sect: out, their sectors; tracking missed nothing if both pairs are equal
+ */
+struct bpfsnap_snap_device {
+	__u32 major;
+	__u32 minor;
+	__u64 start_sect;
+	__u64 nr_sect;
+	__s32 store_fd;
+	__u32 reserved;
+	__u32 image_major;
+	__u32 image_minor;
+	__u64 gate_bios;
+	__u64 gate_sect;
+	__u64 track_bios;
+	__u64 track_sect;
+};
+
+/**
+ * struct bpfsnap_dev - a block device by number
+ * @major: of the device, a disk or a partition
+ * @minor: of the device
+ */
+struct bpfsnap_dev {
+	__u32 major;
+	__u32 minor;
+};
+
+/**
+ * struct bpfsnap_ioc_snap_create - take one snapshot of all ranges at one instant
+ * @id: in, name of the snapshot: 16 bytes, unique, not all zero
+ * @devices: in, pointer to @nr_devices of struct bpfsnap_snap_device; ranges of
+ *           one disk stand together and do not overlap; top of a stack first.
+ *           Out: the out fields of each
+ * @freeze: in, pointer to @nr_freeze of struct bpfsnap_dev
+ * @nr_devices: in, 1 to BPFSNAP_MAX_DEVICES
+ * @nr_freeze: in, 0 to BPFSNAP_MAX_FREEZE
+ * @timeout_ms: in, 1 to BPFSNAP_MAX_TIMEOUT_MS; longest hold of the writes
+ * @epoch: in, the epoch that starts with the snapshot
+ * @hold_ns: out, how long writes were held, gates closed to gates open
+ * @failed_step: out, enum bpfsnap_step
+ * @failed_index: out, index into @devices or, for STEP_FREEZE, into @freeze
+ *
+ * Errors: EBUSY a snapshot is held already; ENODEV not attached; ERANGE range beyond
+ * the disk; EBADF, EINVAL storage file; EXDEV storage file on a disk of the snapshot;
+ * ETIMEDOUT drain; ENOPROTOOPT no acknowledgement from a tracking program; ENOMEM.
+ */
+struct bpfsnap_ioc_snap_create {
+	__u8 id[16];
+	__u64 devices;
+	__u64 freeze;
+	__u32 nr_devices;
+	__u32 nr_freeze;
+	__u32 timeout_ms;
+	__u32 epoch;
+	__u64 hold_ns;
+	__u32 failed_step;
+	__u32 failed_index;
+};
+
+/**
+ * struct bpfsnap_ioc_snap_destroy - end a snapshot and its images
+ * @id: in, of the snapshot
+ * @flags: in, 0
+ * @reserved: in, 0
+ *
+ * Errors: ENOENT no such snapshot; EBUSY an image is open.
+ */
+struct bpfsnap_ioc_snap_destroy {
+	__u8 id[16];
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct bpfsnap_snap_info - one range of a held snapshot
+ * @id: of its snapshot
+ * @major: of the whole disk
+ * @minor: of the whole disk
+ * @start_sect: first sector of the range on the disk
+ * @nr_sect: length of the range
+ * @created_ns: wall clock time of the instant, ns since 1970
+ * @hold_ns: how long writes were held for it
+ * @epoch: the epoch that started with the snapshot
+ * @error: 0, or the errno for which this image failed, for good
+ * @image_major: of the image block device
+ * @image_minor: of the image block device
+ * @copied_bytes: old content kept so far
+ * @dropped_discards: discards of the range that were completed without being executed
+ * @gate_bios: as in struct bpfsnap_snap_device, at the instant
+ * @gate_sect: likewise
+ * @track_bios: likewise
+ * @track_sect: likewise
+ */
+struct bpfsnap_snap_info {
+	__u8 id[16];
+	__u32 major;
+	__u32 minor;
+	__u64 start_sect;
+	__u64 nr_sect;
+	__u64 created_ns;
+	__u64 hold_ns;
+	__u32 epoch;
+	__u32 error;
+	__u32 image_major;
+	__u32 image_minor;
+	__u64 copied_bytes;
+	__u64 dropped_discards;
+	__u64 gate_bios;
+	__u64 gate_sect;
+	__u64 track_bios;
+	__u64 track_sect;
+};
+
+/**
+ * struct bpfsnap_origin_info - one attached disk
+ * @major: of the whole disk
+ * @minor: of the whole disk
+ * @gate_bios: write bios that passed the gate since attach
+ * @gate_sect: their sectors
+ * @diverted_bios: of these, how many had to wait for a copy or for an open gate
+ */
+struct bpfsnap_origin_info {
+	__u32 major;
+	__u32 minor;
+	__u64 gate_bios;
+	__u64 gate_sect;
+	__u64 diverted_bios;
+};
+
+/**
+ * struct bpfsnap_ioc_list - what there is
+ * @items: in, pointer to an array of struct bpfsnap_snap_info (SNAP_LIST) or
+ *         struct bpfsnap_origin_info (ORIGIN_LIST); filled up to @nr_items
+ * @nr_items: in, room in @items; out, how many there are, even if more than fit
+ * @reserved: in, 0
+ */
+struct bpfsnap_ioc_list {
+	__u64 items;
+	__u32 nr_items;
+	__u32 reserved;
+};
+
+#define BPFSNAP_IOC_MAGIC	0xb5
+#define BPFSNAP_IOC_VERSION	_IOR(BPFSNAP_IOC_MAGIC, 0, struct bpfsnap_ioc_version)
+#define BPFSNAP_IOC_ATTACH	_IOW(BPFSNAP_IOC_MAGIC, 1, struct bpfsnap_ioc_attach)
+#define BPFSNAP_IOC_DETACH	_IOW(BPFSNAP_IOC_MAGIC, 2, struct bpfsnap_ioc_detach)
+#define BPFSNAP_IOC_ORIGIN_LIST	_IOWR(BPFSNAP_IOC_MAGIC, 3, struct bpfsnap_ioc_list)
+#define BPFSNAP_IOC_SNAP_CREATE	_IOWR(BPFSNAP_IOC_MAGIC, 4, struct bpfsnap_ioc_snap_create)
+#define BPFSNAP_IOC_SNAP_DESTROY _IOW(BPFSNAP_IOC_MAGIC, 5, struct bpfsnap_ioc_snap_destroy)
+#define BPFSNAP_IOC_SNAP_LIST	_IOWR(BPFSNAP_IOC_MAGIC, 6, struct bpfsnap_ioc_list)
+
+#endif /* _UAPI_BPFSNAP_H */

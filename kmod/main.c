@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bpfsnap: catches write bios of attached disks, keeps old content for snapshots,
+ * and tells tracking programs what passed.  What changed since when is not its
+ * business: see bpf/ and daemon/.
+ */
+#include <linux/module.h>
+#include "bpfsnap.h"
+
+static int __init bpfsnap_init(void)
+{
+	int ret;
+
+	ret = bpfsnap_gate_init();
+	if (ret)
+		return ret;
+	ret = bpfsnap_image_init();
+	if (ret)
+		goto gate_exit;
+	ret = bpfsnap_hook_init();
+	if (ret)
+		goto image_exit;
+	ret = bpfsnap_control_init();
+	if (ret)
+		goto hook_exit;
+	return 0;
+
+hook_exit:
+	bpfsnap_hook_exit();
+image_exit:
+	bpfsnap_image_exit();
+gate_exit:
+	bpfsnap_gate_exit();
+	return ret;
+}
+
+static void __exit bpfsnap_exit(void)
+{
+	bpfsnap_control_exit();
+	/* No origin and no snapshot exists: each holds a reference on the module. */
+	bpfsnap_hook_exit();
+	bpfsnap_image_exit();
+	bpfsnap_gate_exit();
+}
+
+module_init(bpfsnap_init);
+module_exit(bpfsnap_exit);
+MODULE_DESCRIPTION("Copy-on-write snapshots of live block devices");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Rings of tests: unit (no root), bpf (this machine's kernel), vm (real kernels).
+
+KERNELS	?= 6.1 6.12
+VM	:= tests/vm
+SCENARIOS ?= $(sort $(wildcard $(VM)/scenarios/*))
+
+# The module for each kernel of the laboratory.
+vm-modules: ## the module for every kernel of KERNELS
+	$(Q)set -e; for k in $(KERNELS); do \
+		kdir=$$($(VM)/fetch --print KDIR $$k); \
+		$(MAKE) --no-print-directory module KDIR=$$kdir; \
+	done
+
+tools: $(B)/tests/bin/ioc
+
+$(B)/tests/bin/%: tests/tools/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $<
+
+vm-check: all vm-modules tools ## the scenarios of tests/vm on KERNELS
+	$(Q)tests/check-vm "$(KERNELS)" $(SCENARIOS)
+
+bpf-check: $(B)/tests/bpf/t_track ## the tracking programs on this machine's kernel (root)
+	$(Q)$(B)/tests/bpf/t_track
+
+$(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lcmocka -lbpf
+
+check: ## all tests, in VMs where they need the module
+	$(Q)tests/deps.sh
+	$(Q)tests/check
+
+demo: ## the main job on real input: live incremental backup of ext4 under load
+	$(Q)tests/deps.sh
+	$(Q)tests/demo $(if $(filter 1,$(HOST)),--host,$(KERNELS))
+
+shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with everything loaded
+	$(Q)$(VM)/run --shell $(firstword $(KERNELS)) $(VM)/scenarios/00-empty
+
+.PHONY: vm-modules tools
+-include $(wildcard $(B)/tests/bpf/*.d)
