@@ -102,15 +102,19 @@ static int selftest(void)
 
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	/* Never added, so nobody but us can find it. */
+	/* Hidden: no device node and no uevent, so nobody but us finds it. */
+	disk->flags |= GENHD_FL_HIDDEN | GENHD_FL_NO_PART;
 	disk->fops = &selftest_fops;
 	strscpy(disk->disk_name, "bpfsnap-test", sizeof(disk->disk_name));
 	set_capacity(disk, BPFSNAP_CHUNK_SECT);
+	ret = add_disk(disk);
+	if (ret)
+		goto put;
 
 	ret = -ENOMEM;
 	bio = bio_alloc(disk->part0, 1, REQ_OP_WRITE, GFP_KERNEL);
 	if (!bio)
-		goto put;
+		goto del;
 	__bio_add_page(bio, ZERO_PAGE(0), SECTOR_SIZE, 0);
 	WRITE_ONCE(selftest_disk, disk);
 	selftest_seen = 0;
@@ -122,6 +126,8 @@ static int selftest(void)
 		       HOOKED_FUNCTION, selftest_seen);
 		ret = -ENXIO;
 	}
+del:
+	del_gendisk(disk);
 put:
 	put_disk(disk);
 	return ret;

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How is a command line taken apart?
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include <strings.h>
+
+#include "args.h"
+
+enum { MAX_OPTIONS = 24 };
+
+int parse_number(const char *text, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		if (value > ((uint64_t)INT64_MAX - (*text - '0')) / 10)
+			return -EINVAL;
+		value = value * 10 + (*text - '0');
+	}
+	*ret = value;
+	return 0;
+}
+
+int parse_size(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text[digits] ? strchr(units, text[digits] & ~0x20) : NULL;
+	unsigned int shift = 0;
+	uint64_t value;
+	char number[24];
+
+	if (digits >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, text, digits);
+	number[digits] = 0;
+	if (parse_number(number, &value))
+		return -EINVAL;
+	if (text[digits]) {
+		if (!unit || (text[digits + 1] && strcasecmp(text + digits + 1, "iB")))
+			return -EINVAL;
+		shift = 10 * (unit - units + 1);
+	}
+	if (value > (uint64_t)INT64_MAX >> shift)
+		return -EINVAL;
+	*ret_bytes = value << shift;
+	return 0;
+}
+
+void add_since(struct json_object *parameters, const char *since)
+{
+	uint64_t epoch;
+
+	if (parse_number(since, &epoch) == 0)
+		member_add_number(parameters, "since", epoch);
+	else
+		member_add_string(parameters, "checkpoint", since);
+}
+
+static const char short_options[] = "+:Jnbo:h";
+
+/* Global options; the target is chosen by the letter. */
+static const struct option globals[] = {
+	{ "json",	no_argument,		NULL, 'J' },
+	{ "noheadings",	no_argument,		NULL, 'n' },
+	{ "bytes",	no_argument,		NULL, 'b' },
+	{ "output",	required_argument,	NULL, 'o' },
+	{ "socket",	required_argument,	NULL, 's' },
+	{ "help",	no_argument,		NULL, 'h' },
+	{ "version",	no_argument,		NULL, 'V' },
+};
+
+static bool take_global(struct cli *cli, int letter)
+{
+	switch (letter) {
+	case 'J':
+		cli->json = true;
+		return true;
+	case 'n':
+		cli->no_headings = true;
+		return true;
+	case 'b':
+		cli->bytes = true;
+		return true;
+	case 'o':
+		cli->columns = optarg;
+		return true;
+	case 's':
+		cli->socket_path = optarg;
+		return true;
+	}
+	return false;
+}
+
+static int refuse_option(struct cli *cli, int letter, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (letter == ':')
+		return cli_usage(cli, "option '%s' needs a value", word);
+	if (optopt && !strncmp(word, "--", 2))
+		return cli_usage(cli, "option '%s' takes no value", word);
+	if (optopt)
+		return cli_usage(cli, "unknown option '-%c'", optopt);
+	return cli_usage(cli, "unknown or ambiguous option '%s'", word);
+}
+
+static int take_option(struct cli *cli, const struct arg_option *option)
+{
+	struct arg_number *number = option->target;
+	int r = 0;
+
+	switch (option->kind) {
+	case ARG_FLAG:
+		*(bool *)option->target = true;
+		return 0;
+	case ARG_STRING:
+		if (!*optarg)
+			return cli_usage(cli, "--%s is empty", option->name);
+		*(const char **)option->target = optarg;
+		return 0;
+	case ARG_NUMBER:
+		r = parse_number(optarg, &number->value);
+		break;
+	case ARG_SIZE:
+		r = parse_size(optarg, &number->value);
+		break;
+	}
+	if (r < 0)
+		return cli_usage(cli, "--%s: '%s' is no %s", option->name, optarg,
+				 option->kind == ARG_SIZE ? "size" : "number");
+	number->given = true;
+	return 0;
+}
+
+int args_globals(struct cli *cli, int argc, char **argv, bool *ret_help, bool *ret_version)
+{
+	struct option table[ARRAY_SIZE(globals) + 1] = {};
+	int letter;
+
+	memcpy(table, globals, sizeof(globals));
+	opterr = 0;
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, short_options, table, NULL)) != -1) {
+		if (take_global(cli, letter))
+			continue;
+		if (letter == 'h')
+			*ret_help = true;
+		else if (letter == 'V')
+			*ret_version = true;
+		else
+			return refuse_option(cli, letter, argv);
+	}
+	return optind;
+}
+
+int args_parse(struct cli *cli, int argc, char **argv, const struct arg_option *options,
+	       int min, int max, char ***ret_args)
+{
+	struct option table[MAX_OPTIONS + ARRAY_SIZE(globals) + 1] = {};
+	int letter, n = 0, r;
+
+	for (; options && options[n].name; n++) {
+		table[n].name = options[n].name;
+		table[n].has_arg = options[n].kind == ARG_FLAG ? no_argument : required_argument;
+		table[n].val = 256 + n;
+	}
+	memcpy(table + n, globals, sizeof(globals));
+	opterr = 0;
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, short_options + 1, table, NULL)) != -1) {
+		if (take_global(cli, letter))
+			continue;
+		if (letter < 256)
+			return refuse_option(cli, letter, argv);
+		r = take_option(cli, &options[letter - 256]);
+		if (r < 0)
+			return r;
+	}
+	if (argc - optind < min)
+		return cli_usage(cli, "too few arguments");
+	if (argc - optind > max)
+		return cli_usage(cli, "too many arguments: '%s'", argv[optind + max]);
+	for (int i = optind; i < argc; i++) {
+		if (!*argv[i])
+			return cli_usage(cli, "an argument is empty");
+	}
+	*ret_args = argv + optind;
+	return argc - optind;
+}

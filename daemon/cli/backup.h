@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How does the content of a snapshot become a backup image?
+ *
+ * The law of an incremental backup: the image, as it is, differs from the new
+ * snapshot only in blocks marked later than "since".  So "since" must be no
+ * later than what the sidecar says, and no later than the new snapshot; and
+ * the change list must be read after the snapshot was taken.
+ */
+#ifndef _BPFSNAP_CLI_BACKUP_H
+#define _BPFSNAP_CLI_BACKUP_H
+
+#include "changes.h"
+#include "cli.h"
+#include "output.h"
+#include "sidecar.h"
+
+/**
+ * struct backup_snapshot - the device of a snapshot that is copied
+ * @id: of the snapshot; NULL: none
+ * @device: kernel's name
+ * @image: path of the image device
+ * @generation, @since: of the device, see the interface
+ * @reason: why tracking is uncertain, or NULL
+ * @uncertain: whether it is
+ * @ours: made by this run, and destroyed by it
+ */
+struct backup_snapshot {
+	char *id;
+	char *device;
+	char *image;
+	char *generation;
+	char *reason;
+	uint64_t size_bytes;
+	uint64_t since;
+	uint64_t created_ns;
+	bool uncertain;
+	bool ours;
+};
+
+/**
+ * struct backup - one run
+ * @device: what the user calls it
+ * @path: of the backup image
+ * @since: "image", an epoch or a checkpoint; NULL: full backup
+ * @snapshot_id: use this one; NULL: make one
+ * @storage, @checkpoint: for CreateSnapshot, or NULL
+ * @keep: don't destroy the snapshot
+ * @verify: compare all bytes afterwards
+ * @accept_uncertain: patch with an uncertain list
+ * @snapshot: the one used
+ * @changed_bytes, @copied_bytes: results
+ * @uncertain: result
+ * @verified: result
+ */
+struct backup {
+	struct cli *cli;
+	const char *device;
+	const char *path;
+	const char *since;
+	const char *snapshot_id;
+	const char *storage;
+	const char *checkpoint;
+	bool keep;
+	bool verify;
+	bool accept_uncertain;
+	struct backup_snapshot snapshot;
+	struct progress progress;
+	uint64_t changed_bytes;
+	uint64_t copied_bytes;
+	bool uncertain;
+	bool verified;
+};
+
+/* Runs it: 0, or -ECANCELED after having told why.  backup_done() in any case. */
+int backup_run(struct backup *backup);
+void backup_done(struct backup *backup);
+
+/* backup_snapshot.c: get the snapshot, and give it back. */
+int backup_take_snapshot(struct backup *backup);
+int backup_drop_snapshot(struct backup *backup, bool failed);
+
+/* backup_full.c, backup_patch.c: from the open snapshot image to the file. */
+int backup_full(struct backup *backup);
+int backup_patch(struct backup *backup);
+
+/* Opens the snapshot's image, and checks its size. */
+int backup_open_source(struct backup *backup, int *ret_fd);
+
+/* For struct copy: shows progress, and returns -EINTR after a signal. */
+int backup_progress(void *backup, uint64_t done_bytes);
+
+/* Tells what became of reading or writing. */
+int backup_fail_copy(struct backup *backup, int r, const char *doing);
+
+/* Compares the snapshot's image with the file: 0, or -ECANCELED. */
+int backup_verify(struct backup *backup, int source_fd, const char *path, int file_fd);
+
+/*
+ * Opens and locks an existing image; -ENOENT is returned silently, anything
+ * else is told.
+ */
+int backup_lock_image(struct cli *cli, const char *path, int flags, bool exclusive, int *ret_fd);
+
+#endif /* _BPFSNAP_CLI_BACKUP_H */

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which verbs are there, and which of them does a command line mean?
+ */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "args.h"
+#include "cli.h"
+
+static const struct cli_command commands[] = {
+	{ "device", "attach", cmd_device_attach, "DEV [--granularity SIZE]",
+	  "Begin to track the disk of a device.\n"
+	  "--granularity SIZE   bytes per tracked block, 4K to 1M, a power of two (64K)" },
+	{ "device", "detach", cmd_device_detach, "DEV",
+	  "Forget a device, its history and its checkpoints." },
+	{ "device", "list", cmd_device_list, "",
+	  "List the attached disks." },
+	{ "snapshot", "create", cmd_snapshot_create,
+	  "DEV... [--storage DIR] [--timeout MS] [--checkpoint NAME]",
+	  "Take a snapshot of all devices at one instant.\n"
+	  "--storage DIR        where old content is kept; not on a device of the snapshot\n"
+	  "--timeout MS         longest time for which writes may be held (5000)\n"
+	  "--checkpoint NAME    remember the instant under a name" },
+	{ "snapshot", "list", cmd_snapshot_list, "",
+	  "List the snapshots, a line for each of their devices." },
+	{ "snapshot", "destroy", cmd_snapshot_destroy, "ID",
+	  "End a snapshot." },
+	{ "checkpoint", "list", cmd_checkpoint_list, "",
+	  "List the checkpoints." },
+	{ "checkpoint", "remove", cmd_checkpoint_remove, "DEV NAME",
+	  "Forget a checkpoint." },
+	{ "changes", NULL, cmd_changes,
+	  "DEV --since EPOCH|CHECKPOINT [--generation UUID] [--start BYTES] [--max N]",
+	  "List what has changed on a device, as lines of OFFSET LENGTH in bytes.\n"
+	  "--since EPOCH|CHECKPOINT  a number is an epoch, all else a checkpoint\n"
+	  "--generation UUID    fail if the history is another one\n"
+	  "--start BYTES        leave out what is before\n"
+	  "--max N              stop after so many" },
+	{ "backup", NULL, cmd_backup,
+	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
+	  " [--checkpoint NAME] [--verify] [--accept-uncertain]",
+	  "Copy a snapshot of a device to a file, or update the file with what has changed.\n"
+	  "--since image        update IMAGE with the changes since it was made\n"
+	  "--since EPOCH|CHECKPOINT  the same, from an earlier instant\n"
+	  "--snapshot ID        read an existing snapshot, don't make and destroy one\n"
+	  "--storage DIR        where old content is kept; not on the device\n"
+	  "--keep               don't destroy the snapshot\n"
+	  "--checkpoint NAME    remember the instant under a name\n"
+	  "--verify             read both back and compare all bytes\n"
+	  "--accept-uncertain   update even if the list of changes may lack some" },
+	{ "restore", NULL, cmd_restore, "IMAGE DEV [--force]",
+	  "Write an image to a device, read it back and compare.\n"
+	  "--force              also an incomplete image, also to an attached device" },
+	{ "call", NULL, cmd_call, "METHOD [JSON] [--more]",
+	  "Call a method of the daemon, and print its replies.\n"
+	  "--more               ask for a stream of replies" },
+	{ "info", NULL, cmd_info, "",
+	  "Say which versions are at work." },
+};
+
+static const char global_help[] =
+	"Options for all:\n"
+	"  -J, --json           print JSON\n"
+	"  -b, --bytes          print sizes in bytes\n"
+	"  -n, --noheadings     print tables without headings\n"
+	"  -o, --output LIST    columns of tables, separated by commas\n"
+	"      --socket PATH    of the daemon\n"
+	"  -h, --help           say this, or more about a verb\n"
+	"      --version        print the version\n";
+
+/* Prints the first line of the text, or all others, indented. */
+static void print_help_line(const char *text)
+{
+	printf("%.*s\n", (int)strcspn(text, "\n"), text);
+}
+
+static void print_usage(const struct cli_command *c)
+{
+	printf("bpfsnap %s%s%s%s%s\n", c->noun, c->verb ? " " : "", c->verb ?: "",
+	       *c->args ? " " : "", c->args);
+}
+
+static int help_all(void)
+{
+	puts("Usage: bpfsnap [OPTIONS] NOUN VERB ...\n"
+	     "Change tracking and snapshots of live block devices.\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		fputs("  ", stdout);
+		print_usage(&commands[i]);
+		fputs("        ", stdout);
+		print_help_line(commands[i].help);
+	}
+	printf("\n%s", global_help);
+	return 0;
+}
+
+static int help_command(const struct cli_command *c)
+{
+	const char *line = c->help;
+
+	fputs("Usage: ", stdout);
+	print_usage(c);
+	print_help_line(line);
+	for (line = strchr(line, '\n'); line; line = strchr(line + 1, '\n')) {
+		fputs("  ", stdout);
+		print_help_line(line + 1);
+	}
+	printf("\n%s", global_help);
+	return 0;
+}
+
+/* Finds the entry, and the number of words that name it. */
+static const struct cli_command *find(int argc, char **argv, int *ret_words)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct cli_command *c = &commands[i];
+
+		if (strcmp(c->noun, argv[0]))
+			continue;
+		if (c->verb && (argc < 2 || strcmp(c->verb, argv[1])))
+			continue;
+		*ret_words = c->verb ? 2 : 1;
+		return c;
+	}
+	return NULL;
+}
+
+static bool is_noun(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(commands[i].noun, word))
+			return true;
+	}
+	return false;
+}
+
+/* Words after "--", and values, are not looked at closely: this only picks a form. */
+static bool has_word(int argc, char **argv, const char *a, const char *b)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		if (!strcmp(argv[i], a) || !strcmp(argv[i], b))
+			return true;
+	}
+	return false;
+}
+
+static int dispatch(struct cli *cli, int argc, char **argv)
+{
+	bool help = false, version = false;
+	int first, words;
+
+	first = args_globals(cli, argc, argv, &help, &version);
+	if (first < 0)
+		return first;
+	if (version) {
+		puts("bpfsnap " BPFSNAP_VERSION);
+		return 0;
+	}
+	argc -= first;
+	argv += first;
+	if (!argc)
+		return help ? help_all() : cli_usage(cli, "a noun is missing");
+	cli->command = find(argc, argv, &words);
+	if (!cli->command) {
+		if (!is_noun(argv[0]))
+			return cli_usage(cli, "unknown noun '%s'", argv[0]);
+		if (help || has_word(argc, argv, "--help", "-h"))
+			return help_all();
+		return argc < 2 ? cli_usage(cli, "'%s' needs a verb", argv[0]) :
+		       cli_usage(cli, "unknown verb '%s' of '%s'", argv[1], argv[0]);
+	}
+	if (help || has_word(argc, argv, "--help", "-h"))
+		return help_command(cli->command);
+	return cli->command->fn(cli, argc - words + 1, argv + words - 1);
+}
+
+static enum cli_exit exit_of(struct cli *cli, int r)
+{
+	const char *name;
+
+	if (r == 0)
+		return EXIT_OK;
+	if (!cli->error)
+		cli_fail_errno(cli, r, "run", "command");
+	return member_string(cli->error, "name", &name) ? cli_exit_of(name) : EXIT_FAILED;
+}
+
+int cli_main(int argc, char **argv)
+{
+	struct cli cli = {};
+	enum cli_exit status;
+	int r;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	r = dispatch(&cli, argc, argv);
+	if (r < 0 && has_word(argc, argv, "--json", "-J"))
+		cli.json = true;	/* the error may be in front of it */
+	status = exit_of(&cli, r);
+	cli_print_error(&cli);
+	/* a full disk behind stdout is a failure too; close() may be what tells */
+	if (ferror(stdout) | fclose(stdout)) {
+		cli_warn("standard output: %s", strerror(errno));
+		if (status == EXIT_OK)
+			status = EXIT_FAILED;
+	}
+	json_object_put(cli.error);
+	return status;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What can be said to "backup", and what does it answer?
+ */
+#include "args.h"
+#include "backup.h"
+
+static const struct column columns[] = {
+	{ "device",	"device",	COLUMN_TEXT, false },
+	{ "image",	"image",	COLUMN_TEXT, false },
+	{ "mode",	"mode",		COLUMN_TEXT, false },
+	{ "size",	"size",		COLUMN_BYTES, false },
+	{ "changed",	"changed_bytes", COLUMN_BYTES, false },
+	{ "copied",	"copied_bytes",	COLUMN_BYTES, false },
+	{ "time",	"duration_ns",	COLUMN_DURATION, false },
+	{ "state",	"state",	COLUMN_TEXT, false },
+	{ "reason",	"reason",	COLUMN_TEXT,	true },
+	{ "read back",	"read_back",	COLUMN_TEXT, false },
+	{ "snapshot",	"snapshot",	COLUMN_TEXT, false },
+	{ "since",	"since",	COLUMN_COUNT, false },
+	{}
+};
+
+static struct json_object *summary(const struct backup *backup, uint64_t duration_ns)
+{
+	const struct backup_snapshot *snapshot = &backup->snapshot;
+	struct json_object *object = json_object_new_object();
+
+	member_add_string(object, "device", snapshot->device);
+	member_add_string(object, "image", backup->path);
+	member_add_string(object, "mode", backup->since ? "incremental" : "full");
+	member_add_number(object, "size", snapshot->size_bytes);
+	member_add_number(object, "changed_bytes", backup->changed_bytes);
+	member_add_number(object, "copied_bytes", backup->copied_bytes);
+	member_add_number(object, "duration_ns", duration_ns);
+	member_add_string(object, "state", backup->uncertain ? "uncertain" : "verified");
+	member_add_string(object, "reason", snapshot->reason);
+	/* null: nobody asked */
+	json_object_object_add(object, "read_back",
+			       backup->verified ? json_object_new_boolean(true) : NULL);
+	member_add_string(object, "snapshot", snapshot->id);
+	member_add_string(object, "generation", snapshot->generation);
+	member_add_number(object, "since", snapshot->since);
+	return object;
+}
+
+int cmd_backup(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(backup_done) struct backup backup = { .cli = cli };
+	_cleanup_json_ struct json_object *object = NULL;
+	const struct arg_option options[] = {
+		{ "since",	ARG_STRING,	&backup.since },
+		{ "snapshot",	ARG_STRING,	&backup.snapshot_id },
+		{ "storage",	ARG_STRING,	&backup.storage },
+		{ "checkpoint",	ARG_STRING,	&backup.checkpoint },
+		{ "keep",	ARG_FLAG,	&backup.keep },
+		{ "verify",	ARG_FLAG,	&backup.verify },
+		{ "accept-uncertain", ARG_FLAG,	&backup.accept_uncertain },
+		{}
+	};
+	uint64_t start_ns = now_ns();
+	char **args;
+	int r;
+
+	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r < 0)
+		return r;
+	if (backup.snapshot_id && (backup.storage || backup.checkpoint || backup.keep))
+		return cli_usage(cli, "--storage, --checkpoint and --keep are about a new "
+				 "snapshot, --snapshot names an existing one");
+	if (backup.accept_uncertain && !backup.since)
+		return cli_usage(cli, "--accept-uncertain needs --since");
+	backup.device = args[0];
+	backup.path = args[1];
+	r = backup_run(&backup);
+	if (r < 0)
+		return r;
+	object = summary(&backup, now_ns() - start_ns);
+	if (cli->json) {
+		output_json(object, true);
+		return 0;
+	}
+	json_object_object_add(object, "read_back",
+			       json_object_new_string(backup.verified ? "yes" : "-"));
+	output_object(cli, columns, object);
+	return 0;
+}

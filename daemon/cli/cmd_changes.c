@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How does "changes" print a change list?
+ *
+ * Nothing is printed before the whole list is there and known to be right.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "args.h"
+#include "changes.h"
+#include "output.h"
+
+static const char *json_text(struct json_object *object)
+{
+	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_SPACED |
+					      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+/* Millions of extents are printed one by one, not built as objects. */
+static void print_json(const struct changes *changes)
+{
+	_cleanup_json_ struct json_object *device = json_object_new_string(changes->device);
+	_cleanup_json_ struct json_object *generation =
+		json_object_new_string(changes->generation);
+	_cleanup_json_ struct json_object *reason =
+		changes->reason ? json_object_new_string(changes->reason) : NULL;
+
+	printf("{ \"device\": %s, ", json_text(device));
+	printf("\"size\": %" PRIu64 ", \"granularity\": %" PRIu64 ", ",
+	       changes->size_bytes, changes->granularity_bytes);
+	printf("\"generation\": %s, ", json_text(generation));
+	printf("\"since\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"state\": \"%s\", ",
+	       changes->since, changes->epoch, changes->uncertain ? "uncertain" : "ok");
+	printf("\"reason\": %s, ", json_text(reason));
+	if (changes->next_bytes == UINT64_MAX)
+		printf("\"next\": null, ");
+	else
+		printf("\"next\": %" PRIu64 ", ", changes->next_bytes);
+	printf("\"extents\": [");
+	for (size_t i = 0; i < changes->nr; i++)
+		printf("%s\n  { \"offset\": %" PRIu64 ", \"length\": %" PRIu64 " }", i ? "," : "",
+		       changes->extents[i].offset_bytes, changes->extents[i].length_bytes);
+	printf("%s] }\n", changes->nr ? "\n" : "");
+}
+
+int cmd_changes(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_changes_ struct changes changes = {};
+	const char *since = NULL, *generation = NULL;
+	struct arg_number start = {}, max = {};
+	const struct arg_option options[] = {
+		{ "since",	ARG_STRING,	&since },
+		{ "generation",	ARG_STRING,	&generation },
+		{ "start",	ARG_SIZE,	&start },
+		{ "max",	ARG_NUMBER,	&max },
+		{}
+	};
+	struct json_object *parameters;
+	char **args;
+	int r;
+
+	r = args_parse(cli, argc, argv, options, 1, 1, &args);
+	if (r < 0)
+		return r;
+	if (!since)
+		return cli_usage(cli, "--since is missing");
+	if (max.given && !max.value)
+		return cli_usage(cli, "--max is 0");
+	parameters = json_object_new_object();
+	member_add_string(parameters, "device", args[0]);
+	add_since(parameters, since);
+	member_add_string(parameters, "generation", generation);
+	if (start.given)
+		member_add_number(parameters, "start", start.value);
+	if (max.given)
+		member_add_number(parameters, "max", max.value);
+	r = changes_query(cli, parameters, !max.given, &changes);
+	if (r < 0)
+		return r;
+
+	if (cli->json) {
+		print_json(&changes);
+	} else {
+		for (size_t i = 0; i < changes.nr; i++)
+			printf("%" PRIu64 " %" PRIu64 "\n", changes.extents[i].offset_bytes,
+			       changes.extents[i].length_bytes);
+		if (changes.next_bytes != UINT64_MAX)
+			cli_warn("there is more: go on with --start %" PRIu64,
+				 changes.next_bytes);
+	}
+	if (changes.uncertain)
+		cli_warn("%s: this list is uncertain, it may lack writes: %s", changes.device,
+			 changes.reason ?: "no reason given");
+	return 0;
+}

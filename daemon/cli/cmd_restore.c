@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How does an image become the content of a device again?
+ *
+ * Everything that can be refused is, before the first byte is written.  What
+ * was written is read back and compared.
+ */
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "args.h"
+#include "backup.h"
+#include "copy.h"
+#include "output.h"
+#include "signals.h"
+
+struct restore {
+	struct cli *cli;
+	const char *image;
+	const char *target;
+	bool force;
+	uint64_t size_bytes;
+	uint64_t written_bytes;
+	struct progress progress;
+};
+
+static const struct column columns[] = {
+	{ "image",	"image",	COLUMN_TEXT, false },
+	{ "device",	"device",	COLUMN_TEXT, false },
+	{ "size",	"size",		COLUMN_BYTES, false },
+	{ "copied",	"copied_bytes",	COLUMN_BYTES, false },
+	{ "time",	"duration_ns",	COLUMN_DURATION, false },
+	{ "read back",	"read_back_text", COLUMN_TEXT, false },
+	{}
+};
+
+static int show_progress(void *data, uint64_t done_bytes)
+{
+	struct restore *restore = data;
+
+	progress_show(&restore->progress, done_bytes);
+	return signals_caught() ? -EINTR : 0;
+}
+
+static int refuse(struct restore *restore, const char *name, const char *path, const char *reason)
+{
+	struct json_object *members = json_object_new_object();
+
+	member_add_string(members, "path", path);
+	return cli_fail(restore->cli, name, members, "%s: %s", path, reason);
+}
+
+static int fail_copy(struct restore *restore, int r, const char *doing)
+{
+	progress_end(&restore->progress);
+	if (r != -EINTR)
+		return cli_fail_errno(restore->cli, r, doing, restore->target);
+	cli_warn("%s is half written", restore->target);
+	return cli_fail(restore->cli, "Interrupted", NULL, "interrupted by signal %d (%s)",
+			signals_caught(), strsignal(signals_caught()));
+}
+
+static int open_image(struct restore *restore, int *ret_fd)
+{
+	struct cli *cli = restore->cli;
+	struct sidecar sidecar;
+	const char *reason;
+	int r;
+
+	r = backup_lock_image(cli, restore->image, O_RDONLY, false, ret_fd);
+	if (r == -ENOENT)
+		return cli_fail_errno(cli, r, "open", restore->image);
+	if (r < 0)
+		return r;
+	r = copy_size(*ret_fd, &restore->size_bytes);
+	if (r < 0)
+		return cli_fail_errno(cli, r, "stat", restore->image);
+	r = sidecar_read(restore->image, &sidecar, &reason);
+	if (restore->force)
+		return 0;
+	if (r < 0)
+		return refuse(restore, "ImageInvalid", restore->image,
+			      reason ?: r == -ENOENT ? "it has no sidecar" : strerror(-r));
+	if (sidecar.state != SIDECAR_COMPLETE)
+		return refuse(restore, "ImageIncomplete", restore->image,
+			      "an update of it did not end; repair it by an incremental backup");
+	if (sidecar.size_bytes != restore->size_bytes)
+		return refuse(restore, "ImageInvalid", restore->image,
+			      "its size is not the one in its sidecar");
+	if (sidecar.uncertain)
+		cli_warn("%s was made from change lists that may have lacked writes",
+			 restore->image);
+	return 0;
+}
+
+/* The whole disk that a path is, or is a partition of; 0 if it is neither. */
+static dev_t whole_disk(const char *path)
+{
+	struct stat st;
+	dev_t disk;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return 0;
+	return blkid_devno_to_wholedisk(st.st_rdev, NULL, 0, &disk) ? st.st_rdev : disk;
+}
+
+static int check_attached(struct restore *restore)
+{
+	_cleanup_json_ struct json_object *reply = NULL;
+	dev_t disk = whole_disk(restore->target);
+	struct json_object *devices;
+	const char *name;
+
+	/* no daemon: nobody to be surprised */
+	if (!disk || cli_try_call(restore->cli, "ListDevices", NULL, &reply) < 0)
+		return 0;
+	devices = json_object_object_get(reply, "devices");
+	if (!json_object_is_type(devices, json_type_array))
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(devices); i++) {
+		if (member_string(json_object_array_get_idx(devices, i), "device", &name) &&
+		    whole_disk(name) == disk)
+			return refuse(restore, "DeviceBusy", restore->target,
+				      "it is attached; detach it, or use --force");
+	}
+	return 0;
+}
+
+static int check_size(struct restore *restore, int fd)
+{
+	uint64_t size_bytes;
+	struct stat st;
+	int r;
+
+	r = copy_size(fd, &size_bytes);
+	if (r == 0 && fstat(fd, &st))
+		r = -errno;
+	if (r == -ENOTBLK)
+		return refuse(restore, "DeviceUnsupported", restore->target,
+			      "it is neither a block device nor a regular file");
+	if (r < 0)
+		return cli_fail_errno(restore->cli, r, "stat", restore->target);
+	if (size_bytes >= restore->size_bytes)
+		return 0;
+	if (S_ISREG(st.st_mode) && ftruncate(fd, restore->size_bytes) == 0)
+		return 0;
+	return refuse(restore, "SizeChanged", restore->target, "it is smaller than the image");
+}
+
+/* O_EXCL: refuses a device that is mounted, or used by a device above it. */
+static int open_target(struct restore *restore, int image_fd, int *ret_fd)
+{
+	struct stat image, target;
+	int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+	if (stat(restore->target, &target))
+		return cli_fail_errno(restore->cli, -errno, "open", restore->target);
+	if (fstat(image_fd, &image) == 0 && image.st_ino == target.st_ino &&
+	    image.st_dev == target.st_dev)
+		return cli_usage(restore->cli, "the image and the target are the same file");
+	if (S_ISBLK(target.st_mode))
+		flags |= O_EXCL;
+	*ret_fd = open(restore->target, flags);
+	if (*ret_fd < 0 && errno == EBUSY)
+		return refuse(restore, "DeviceBusy", restore->target, "it is mounted or in use");
+	if (*ret_fd < 0)
+		return cli_fail_errno(restore->cli, -errno, "open", restore->target);
+	return check_size(restore, *ret_fd);
+}
+
+static int write_target(struct restore *restore, int image_fd, int target_fd)
+{
+	struct copy copy = { .progress = show_progress, .data = restore };
+	int r;
+
+	progress_start(&restore->progress, "restore", restore->size_bytes);
+	r = copy_expand(&copy, image_fd, target_fd, restore->size_bytes);
+	if (r == 0 && fsync(target_fd))
+		r = -errno;
+	progress_end(&restore->progress);
+	restore->written_bytes = copy.written_bytes;
+	return r < 0 ? fail_copy(restore, r, "write") : 0;
+}
+
+static int read_back(struct restore *restore, int image_fd, int target_fd)
+{
+	struct copy copy = { .progress = show_progress, .data = restore };
+	_cleanup_close_ int again_fd = -1;
+	struct json_object *members;
+	uint64_t size_bytes, offset;
+	int r;
+
+	/* what memory still holds proves nothing about the device */
+	posix_fadvise(target_fd, 0, 0, POSIX_FADV_DONTNEED);
+	r = copy_open(restore->target, 0, &again_fd, &size_bytes);
+	if (r < 0)
+		return cli_fail_errno(restore->cli, r, "open", restore->target);
+	progress_start(&restore->progress, "read back", restore->size_bytes);
+	r = copy_compare(&copy, image_fd, again_fd, restore->size_bytes, &offset);
+	progress_end(&restore->progress);
+	if (r < 0)
+		return fail_copy(restore, r, "read back");
+	if (r == 0)
+		return 0;
+	members = json_object_new_object();
+	member_add_string(members, "device", restore->target);
+	member_add_number(members, "offset", offset);
+	return cli_fail(restore->cli, "VerificationFailed", members,
+			"%s differs from the image at byte %" PRIu64, restore->target, offset);
+}
+
+static int run(struct restore *restore)
+{
+	_cleanup_close_ int image_fd = -1, target_fd = -1;
+	int r;
+
+	r = open_image(restore, &image_fd);
+	if (r == 0 && !restore->force)
+		r = check_attached(restore);
+	if (r == 0)
+		r = open_target(restore, image_fd, &target_fd);
+	if (r < 0)
+		return r;
+	signals_catch();
+	r = write_target(restore, image_fd, target_fd);
+	return r < 0 ? r : read_back(restore, image_fd, target_fd);
+}
+
+int cmd_restore(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_json_ struct json_object *object = NULL;
+	struct restore restore = { .cli = cli };
+	const struct arg_option options[] = {
+		{ "force", ARG_FLAG, &restore.force },
+		{}
+	};
+	uint64_t start_ns = now_ns();
+	char **args;
+	int r;
+
+	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r < 0)
+		return r;
+	restore.image = args[0];
+	restore.target = args[1];
+	r = run(&restore);
+	if (r < 0)
+		return r;
+	object = json_object_new_object();
+	member_add_string(object, "image", restore.image);
+	member_add_string(object, "device", restore.target);
+	member_add_number(object, "size", restore.size_bytes);
+	member_add_number(object, "copied_bytes", restore.written_bytes);
+	member_add_number(object, "duration_ns", now_ns() - start_ns);
+	json_object_object_add(object, "read_back", json_object_new_boolean(true));
+	if (cli->json) {
+		output_json(object, true);
+		return 0;
+	}
+	member_add_string(object, "read_back_text", "yes");
+	output_object(cli, columns, object);
+	return 0;
+}

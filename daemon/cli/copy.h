@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How is content moved and compared between an image and a file?
+ *
+ * Works on descriptors of block devices and regular files alike, and knows
+ * nothing of snapshots.  All offsets, lengths and sizes are bytes.
+ */
+#ifndef _BPFSNAP_CLI_COPY_H
+#define _BPFSNAP_CLI_COPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	COPY_BUFFER_BYTES	= 1 << 20,
+	COPY_BLOCK_BYTES	= 4096,	/* unit in which zeros are found, and of direct reads */
+};
+
+/**
+ * struct copy - one piece of work
+ * @progress: called after each piece, with the bytes done since the start of
+ *            the work; a negative return ends the work; may be NULL
+ * @data: for @progress
+ * @done_bytes: read or, with copy_expand(), zeroed so far
+ * @written_bytes: written so far that are not zeros made by a hole
+ */
+struct copy {
+	int (*progress)(void *data, uint64_t done_bytes);
+	void *data;
+	uint64_t done_bytes;
+	uint64_t written_bytes;
+};
+
+/**
+ * copy_open - open a block device or regular file for reading, past the page cache if possible
+ * @path: of it
+ * @flags: further flags for open(2)
+ * @ret_fd: descriptor, to be closed
+ * @ret_size_bytes: its size
+ *
+ * Return: 0; -ENOTBLK: neither of both; a negative errno.
+ */
+int copy_open(const char *path, int flags, int *ret_fd, uint64_t *ret_size_bytes);
+
+/* Size of a block device or a regular file: 0, -ENOTBLK or a negative errno. */
+int copy_size(int fd, uint64_t *ret_size_bytes);
+
+/**
+ * copy_new - copy a range into a file that holds zeros there
+ *
+ * Blocks of zeros are left out; the file has to be given its size by the
+ * caller.  Return: 0; -ENODATA: the source ended too early; a negative errno.
+ */
+int copy_new(struct copy *copy, int from_fd, int to_fd, uint64_t offset, uint64_t length);
+
+/**
+ * copy_patch - overwrite a range of a file
+ *
+ * Blocks of zeros become holes where the filesystem can do that, else they are
+ * written.  Return: as copy_new().
+ */
+int copy_patch(struct copy *copy, int from_fd, int to_fd, uint64_t offset, uint64_t length);
+
+/**
+ * copy_expand - write a whole file, its holes as zeros, over a device or file
+ * @size: of the source; the target is at least as large
+ *
+ * Return: as copy_new().
+ */
+int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size);
+
+/**
+ * copy_compare - compare the first bytes of two descriptors
+ * @size: how many
+ * @ret_offset: of the first difference
+ *
+ * Return: 0 equal; 1 different; -ENODATA: one ended too early; a negative errno.
+ */
+int copy_compare(struct copy *copy, int a_fd, int b_fd, uint64_t size, uint64_t *ret_offset);
+
+#endif /* _BPFSNAP_CLI_COPY_H */

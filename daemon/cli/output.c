@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How do answers look on a terminal?
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "output.h"
+
+enum {
+	CELL_BYTES	= 64,	/* of a formatted number or time */
+	MAX_COLUMNS	= 32,
+};
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+void human_size(char *ret, size_t room_bytes, uint64_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	unsigned int unit = 0;
+	double value = bytes;
+
+	while (value >= 1024 && units[unit + 1]) {
+		value /= 1024;
+		unit++;
+	}
+	if (value == (uint64_t)value)
+		snprintf(ret, room_bytes, "%" PRIu64 "%c", (uint64_t)value, units[unit]);
+	else
+		snprintf(ret, room_bytes, "%.1f%c", value, units[unit]);
+}
+
+static void format_time(char *ret, size_t room_bytes, uint64_t ns)
+{
+	time_t seconds = ns / 1000000000;
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm) || !strftime(ret, room_bytes, "%Y-%m-%dT%H:%M:%S%z", &tm))
+		snprintf(ret, room_bytes, "%" PRIu64, ns);
+}
+
+static void format_duration(char *ret, size_t room_bytes, uint64_t ns)
+{
+	if (ns < 1000000)
+		snprintf(ret, room_bytes, "%.1fus", ns / 1e3);
+	else if (ns < 1000000000)
+		snprintf(ret, room_bytes, "%.1fms", ns / 1e6);
+	else
+		snprintf(ret, room_bytes, "%.2fs", ns / 1e9);
+}
+
+/* Text of a cell, in @room or in the object. */
+static const char *cell_text(const struct cli *cli, const struct column *column,
+			     struct json_object *row, char *room)
+{
+	struct json_object *value = json_object_object_get(row, column->key);
+	uint64_t number;
+
+	if (!value)
+		return "-";
+	if (column->kind == COLUMN_TEXT || !member_number(row, column->key, &number))
+		return json_object_get_string(value);
+	switch (column->kind) {
+	case COLUMN_BYTES:
+		if (!cli->bytes) {
+			human_size(room, CELL_BYTES, number);
+			break;
+		}
+		/* fall through */
+	case COLUMN_TEXT:
+	case COLUMN_COUNT:
+		snprintf(room, CELL_BYTES, "%" PRIu64, number);
+		break;
+	case COLUMN_TIME:
+		format_time(room, CELL_BYTES, number);
+		break;
+	case COLUMN_DURATION:
+		format_duration(room, CELL_BYTES, number);
+		break;
+	}
+	return room;
+}
+
+static int find_column(struct cli *cli, const struct column *columns, const char *name,
+		       size_t length, const struct column **ret)
+{
+	for (; columns->name; columns++) {
+		if (strlen(columns->name) == length && !strncasecmp(columns->name, name, length)) {
+			*ret = columns;
+			return 0;
+		}
+	}
+	return cli_usage(cli, "--output: there is no column '%.*s'", (int)length, name);
+}
+
+/* Which columns, in which order: the number of them. */
+static int choose(struct cli *cli, const struct column *columns, const struct column **ret)
+{
+	const char *names = cli->columns;
+	int n = 0;
+
+	if (!names) {
+		for (; columns->name; columns++) {
+			if (!columns->hidden)
+				ret[n++] = columns;
+		}
+		return n;
+	}
+	for (;;) {
+		size_t length = strcspn(names, ",");
+		int r = find_column(cli, columns, names, length, &ret[n]);
+
+		if (r < 0)
+			return r;
+		if (!names[length])
+			return n + 1;
+		if (++n == MAX_COLUMNS)
+			return cli_usage(cli, "--output: too many columns");
+		names += length + 1;
+	}
+}
+
+static void free_table(struct libscols_table **table)
+{
+	scols_unref_table(*table);
+}
+
+int output_table(struct cli *cli, const struct column *columns, struct json_object *rows)
+{
+	_cleanup_(free_table) struct libscols_table *table = NULL;
+	const struct column *shown[MAX_COLUMNS];
+	size_t nr_rows = json_object_is_type(rows, json_type_array) ?
+			 json_object_array_length(rows) : 0;
+	int n = choose(cli, columns, shown);
+
+	if (n < 0)
+		return n;
+	scols_init_debug(0);
+	table = scols_new_table();
+	if (!table)
+		return cli_fail_errno(cli, -ENOMEM, "format", "table");
+	scols_table_enable_noheadings(table, cli->no_headings);
+	for (int i = 0; i < n; i++) {
+		int flags = shown[i]->kind == COLUMN_COUNT || shown[i]->kind == COLUMN_BYTES ?
+			    SCOLS_FL_RIGHT : 0;
+
+		if (!scols_table_new_column(table, shown[i]->name, 0, flags))
+			return cli_fail_errno(cli, -ENOMEM, "format", "table");
+	}
+	for (size_t row = 0; row < nr_rows; row++) {
+		struct libscols_line *line = scols_table_new_line(table, NULL);
+		char room[CELL_BYTES];
+
+		for (int i = 0; line && i < n; i++)
+			scols_line_set_data(line, i,
+					    cell_text(cli, shown[i],
+						      json_object_array_get_idx(rows, row), room));
+	}
+	scols_print_table(table);
+	return 0;
+}
+
+void output_object(struct cli *cli, const struct column *columns, struct json_object *object)
+{
+	int width = 0;
+
+	for (const struct column *c = columns; c->name; c++) {
+		int length = strlen(c->name);
+
+		width = length > width ? length : width;
+	}
+	for (; columns->name; columns++) {
+		char room[CELL_BYTES];
+
+		if (columns->hidden && !json_object_object_get(object, columns->key))
+			continue;
+		printf("%s:%*s %s\n", columns->name, width - (int)strlen(columns->name), "",
+		       cell_text(cli, columns, object, room));
+	}
+}
+
+void output_json(struct json_object *document, bool pretty)
+{
+	int flags = JSON_C_TO_STRING_NOSLASHESCAPE | JSON_C_TO_STRING_SPACED;
+
+	puts(json_object_to_json_string_ext(document,
+					    flags | (pretty ? JSON_C_TO_STRING_PRETTY : 0)));
+}
+
+void progress_start(struct progress *progress, const char *what, uint64_t total_bytes)
+{
+	*progress = (struct progress) {
+		.what = what, .total_bytes = total_bytes, .start_ns = now_ns(),
+	};
+}
+
+void progress_show(struct progress *progress, uint64_t done_bytes)
+{
+	enum { PATIENCE_NS = 1000000000, PERIOD_NS = 200000000 };
+	uint64_t now = now_ns();
+	char size[CELL_BYTES];
+
+	if (now - progress->start_ns < PATIENCE_NS || now - progress->shown_ns < PERIOD_NS ||
+	    !progress->total_bytes || !isatty(STDERR_FILENO))
+		return;
+	progress->shown_ns = now;
+	human_size(size, sizeof(size), progress->total_bytes);
+	fprintf(stderr, "\r%s: %3.0f %% of %s\033[K", progress->what,
+		100.0 * done_bytes / progress->total_bytes, size);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->shown_ns)
+		fputs("\r\033[K", stderr);
+	progress->shown_ns = 0;
+}

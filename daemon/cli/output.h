@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How do answers look on a terminal?
+ */
+#ifndef _BPFSNAP_CLI_OUTPUT_H
+#define _BPFSNAP_CLI_OUTPUT_H
+
+#include "cli.h"
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_COUNT,
+	COLUMN_BYTES,		/* human size, or bytes with --bytes */
+	COLUMN_TIME,		/* ns since 1970 */
+	COLUMN_DURATION,	/* ns */
+};
+
+/**
+ * struct column - one column of a table; arrays of it end with an empty one
+ * @name: heading, and name for --output
+ * @key: member of each row's object
+ * @kind: of the member
+ * @hidden: only shown if --output names it
+ */
+struct column {
+	const char *name;
+	const char *key;
+	enum column_kind kind;
+	bool hidden;
+};
+
+/**
+ * output_table - print rows as a table, one line each
+ * @rows: array of objects
+ *
+ * Return: 0; -ECANCELED after having told that --output names no column.
+ */
+int output_table(struct cli *cli, const struct column *columns, struct json_object *rows);
+
+/* Prints the members of one object, a line "NAME: value" each. */
+void output_object(struct cli *cli, const struct column *columns, struct json_object *object);
+
+/* Prints a document, with or without line breaks, and a newline. */
+void output_json(struct json_object *document, bool pretty);
+
+/**
+ * struct progress - a line on stderr while work goes on
+ * @what: is done
+ * @total_bytes: of the work
+ * @start_ns, @shown_ns: CLOCK_MONOTONIC, of the begin and of the last line
+ */
+struct progress {
+	const char *what;
+	uint64_t total_bytes;
+	uint64_t start_ns;
+	uint64_t shown_ns;
+};
+
+/* Starts, shows and wipes the line; all are silent if stderr is no terminal. */
+void progress_start(struct progress *progress, const char *what, uint64_t total_bytes);
+void progress_show(struct progress *progress, uint64_t done_bytes);
+void progress_end(struct progress *progress);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t now_ns(void);
+
+/* "1.5G" for 1610612736; binary units. */
+void human_size(char *ret, size_t room_bytes, uint64_t bytes);
+
+#endif /* _BPFSNAP_CLI_OUTPUT_H */

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# How are the unit tests of the command built?  Included by build.mk here,
+# after daemon/cli/build.mk.  Each test is a program that needs no argument
+# and no privilege, and is appended to UNIT_TESTS.
+
+CLI_UNIT_DIR	:= $(B)/tests/unit
+CLI_UNIT_FLAGS	:= -O1 -g -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CLI_UNIT_CPPFLAGS := -Iinclude -Idaemon -Idaemon/cli $(CLI_CPPFLAGS)
+CLI_UNIT_OBJECTS := $(CLI_OBJECTS:$(B)/daemon/cli/%=$(CLI_UNIT_DIR)/cli/%)
+CLI_UNIT_TESTS	:= $(patsubst tests/unit/%.c,$(CLI_UNIT_DIR)/%,$(wildcard tests/unit/t_cli_*.c))
+
+UNIT_TESTS	+= $(CLI_UNIT_TESTS)
+
+# Where t_cli_backup puts its faults.
+$(CLI_UNIT_DIR)/t_cli_backup: private CLI_UNIT_WRAP := \
+	-Wl,--wrap=sidecar_write -Wl,--wrap=copy_patch -Wl,--wrap=copy_new
+
+$(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) $(CLI_UNIT_WRAP) -MMD -MP -o $@ $< \
+		$(CLI_UNIT_OBJECTS) $(CLI_LIBS) -lcmocka
+
+$(CLI_UNIT_DIR)/cli/client.o: daemon/client.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) -MMD -MP -c -o $@ $<
+
+$(CLI_UNIT_DIR)/cli/%.o: daemon/cli/%.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(CLI_UNIT_DIR)/cli/*.d $(CLI_UNIT_DIR)/t_cli_*.d)
