@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What changed on a device since an epoch?
+ *
+ * The marks are read first and the state after them: a doubt that arose while we
+ * read is then part of the answer.
+ */
+#include "methods.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <uuid/uuid.h>
+
+#include "device.h"
+#include "extents.h"
+#include "view.h"
+
+enum {
+	EXTENTS_MAX = 65536,	/* in one reply, about 3 MB */
+};
+
+/**
+ * struct changes - a question about changes, and how far it is answered
+ * @cursor_bytes: within the device
+ * @tracked: the disk's entry when the question was asked
+ */
+struct changes {
+	struct tracker *tracker;
+	struct device device;
+	struct bpfsnap_device tracked;
+	struct tracker_marks marks;
+	struct extents_query query;
+	uint64_t cursor_bytes;
+	size_t max;
+	char generation[37];
+};
+
+static void changes_free(void *state)
+{
+	struct changes *c = state;
+
+	if (!c)
+		return;
+	tracker_marks_done(&c->marks);
+	free(c);
+}
+
+static void changes_freep(struct changes **c)
+{
+	changes_free(*c);
+}
+
+static struct json_object *show_extents(const struct extent *extents, size_t nr)
+{
+	struct json_object *list = json_object_new_array_ext((int)nr + 1);
+
+	for (size_t i = 0; i < nr; i++) {
+		struct json_object *o = json_object_new_object();
+
+		put_u64(o, "offset", extents[i].offset_bytes);
+		put_u64(o, "length", extents[i].len_bytes);
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+/* The history that the question was about must still be the disk's. */
+static int check_generation(const struct changes *c, const struct bpfsnap_device *now,
+			    struct fault *fault)
+{
+	char current[37];
+
+	if (memcmp(now->generation, c->tracked.generation, sizeof(now->generation)) == 0)
+		return 0;
+	uuid_unparse_lower(now->generation, current);
+	return fault_generation(fault, c->device.name, c->generation, current);
+}
+
+static int get_tracked(const struct tracker *tracker, const struct device *d,
+		       struct bpfsnap_device *ret_tracked, struct fault *fault)
+{
+	if (tracker_device(tracker, d->disk_key, ret_tracked) < 0)
+		return fault_device(fault, REASON_NOT_ATTACHED, d->name, "%s is not attached.",
+				    d->disk_name);
+	return 0;
+}
+
+static int changes_next(void *state, struct json_object **ret_reply, bool *ret_continues,
+			struct fault *fault)
+{
+	_cleanup_(freep) struct extent *extents = NULL;
+	_cleanup_(view_done) struct view view = { 0 };
+	struct changes *c = state;
+	char reason[VIEW_REASON_MAX];
+	struct bpfsnap_device now;
+	struct json_object *o;
+	bool is_doubtful;
+	size_t nr;
+	int r;
+
+	extents = calloc(c->max, sizeof(*extents));
+	if (!extents)
+		return -ENOMEM;
+	nr = extents_find(&c->query, &c->cursor_bytes, extents, c->max);
+	r = view_take(c->tracker, &view);
+	if (r < 0)
+		return r;
+	r = get_tracked(c->tracker, &c->device, &now, fault);
+	if (r >= 0)
+		r = check_generation(c, &now, fault);
+	if (r < 0)
+		return r;
+	is_doubtful = view_doubt(&view, c->device.disk_key, &now, reason, sizeof(reason));
+	*ret_continues = c->cursor_bytes < c->query.len_bytes;
+	o = json_object_new_object();
+	put_string(o, "device", c->device.name);
+	put_u64(o, "size", c->query.len_bytes);
+	put_u64(o, "granularity", 1ull << now.block_shift);
+	put_string(o, "generation", c->generation);
+	put_u64(o, "since", c->query.since);
+	put_u64(o, "epoch", view.epoch);
+	view_put_state(o, "ok", is_doubtful ? reason : NULL);
+	json_object_object_add(o, "extents", show_extents(extents, nr));
+	json_object_object_add(o, "next", *ret_continues ?
+			       json_object_new_int64((int64_t)c->cursor_bytes) : NULL);
+	*ret_reply = o;
+	return 0;
+}
+
+/* One of both arguments says since when; an epoch that has not ended has no "since". */
+static int take_since(const struct call *call, struct changes *c, struct fault *fault)
+{
+	const char *name = arg_string(call, "checkpoint");
+	struct bpfsnap_checkpoint checkpoint;
+	uint32_t current, first = c->tracked.first_epoch;
+	int64_t since;
+	int r;
+
+	r = arg_int(call, "since", 0, INT64_MAX, -1, &since, fault);
+	if (r < 0)
+		return r;
+	if ((since >= 0) == (name != NULL))
+		return fault_service(fault, REASON_INVALID_PARAMETER, name ? "checkpoint" : "since");
+	if (name) {
+		if (!tracker_checkpoint_name_ok(name))
+			return fault_service(fault, REASON_INVALID_PARAMETER, "checkpoint");
+		if (tracker_checkpoint_get(c->tracker, c->device.disk_key, name, &checkpoint) < 0)
+			return fault_checkpoint(fault, REASON_CHECKPOINT_NOT_FOUND, c->device.disk_name,
+						name, "%s has no checkpoint %s.",
+						c->device.disk_name, name);
+		since = checkpoint.epoch;
+	}
+	r = tracker_epoch(c->tracker, &current);
+	if (r < 0)
+		return r;
+	if (since + 1 < (int64_t)first || since >= (int64_t)current)
+		return fault_epoch(fault, c->device.name, since, first, current);
+	c->query.since = (uint32_t)since;
+	return 0;
+}
+
+static int take_generation(const struct call *call, struct changes *c, struct fault *fault)
+{
+	const char *expected = arg_string(call, "generation");
+	uuid_t id;
+
+	uuid_unparse_lower(c->tracked.generation, c->generation);
+	if (!expected)
+		return 0;
+	if (uuid_parse(expected, id) < 0)
+		return fault_service(fault, REASON_INVALID_PARAMETER, "generation");
+	if (uuid_compare(id, c->tracked.generation) != 0)
+		return fault_generation(fault, c->device.name, expected, c->generation);
+	return 0;
+}
+
+static int take_window(const struct call *call, struct changes *c, struct fault *fault)
+{
+	int64_t start, max;
+	int r;
+
+	c->query.block_shift = c->tracked.block_shift;
+	c->query.nr_blk = c->tracked.nr_blk;
+	c->query.start_bytes = c->device.start_sect << 9;
+	c->query.len_bytes = c->device.nr_sect << 9;
+	r = arg_int(call, "start", 0, (int64_t)c->query.len_bytes, 0, &start, fault);
+	if (r < 0)
+		return r;
+	r = arg_int(call, "max", 1, INT64_MAX, EXTENTS_MAX, &max, fault);
+	if (r < 0)
+		return r;
+	c->cursor_bytes = (uint64_t)start;
+	c->max = max < EXTENTS_MAX ? (size_t)max : EXTENTS_MAX;
+	return 0;
+}
+
+static int open_changes(struct call *call, struct changes *c, struct fault *fault)
+{
+	int r;
+
+	c->tracker = call->daemon->tracker;
+	r = tracker_check(c->tracker, fault);
+	if (r < 0)
+		return r;
+	r = device_resolve(arg_string(call, "device"), &c->device, fault);
+	if (r < 0)
+		return r;
+	r = get_tracked(c->tracker, &c->device, &c->tracked, fault);
+	if (r < 0)
+		return r;
+	r = take_generation(call, c, fault);
+	if (r < 0)
+		return r;
+	r = take_since(call, c, fault);
+	if (r < 0)
+		return r;
+	r = take_window(call, c, fault);
+	if (r < 0)
+		return r;
+	r = tracker_marks(c->tracker, c->device.disk_key, c->tracked.nr_blk, &c->marks);
+	if (r < 0)
+		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
+				   "The marks of %s cannot be read: %s.", c->device.disk_name,
+				   strerror(-r));
+	c->query.pages = c->marks.pages;
+	return 0;
+}
+
+int method_list_changes(struct call *call, struct fault *fault)
+{
+	_cleanup_(changes_freep) struct changes *c = calloc(1, sizeof(*c));
+	bool unused;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = open_changes(call, c, fault);
+	if (r < 0)
+		return r;
+	if (!call->more)
+		return changes_next(c, &call->reply, &unused, fault);
+	call->stream = (struct stream){ changes_next, changes_free, TAKE_PTR(c) };
+	return 0;
+}

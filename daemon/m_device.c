@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How does a disk begin and cease to be tracked?
+ */
+#include "methods.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "device.h"
+#include "kctl.h"
+#include "kload.h"
+#include "log.h"
+#include "view.h"
+
+enum {
+	ATTACH_TIMEOUT_MS = 30000,	/* for writes that were in flight before */
+};
+
+static int take_granularity(const struct call *call, unsigned int *ret_shift, struct fault *fault)
+{
+	int64_t bytes;
+	int r;
+
+	r = arg_int(call, "granularity", 1ll << BPFSNAP_BLOCK_SHIFT_MIN,
+		    1ll << BPFSNAP_BLOCK_SHIFT_MAX, 1ll << BPFSNAP_BLOCK_SHIFT_DEFAULT, &bytes, fault);
+	if (r < 0)
+		return r;
+	if (bytes & (bytes - 1))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "granularity");
+	*ret_shift = (unsigned int)__builtin_ctzll((unsigned long long)bytes);
+	return 0;
+}
+
+/* Without the module, changes are still tracked; only snapshots are not to be had. */
+static bool has_module(const struct daemon *daemon)
+{
+	_cleanup_(fault_done) struct fault why = { 0 };
+
+	if (kload_ensure(daemon->module_path, &why) == 0)
+		return true;
+	log_warning("tracking only, no snapshots: %s", fault_text(&why));
+	return false;
+}
+
+static int explain_attach(const struct device *d, int error, struct fault *fault)
+{
+	const char *why = NULL;
+
+	switch (-error) {
+	case ENODEV:
+		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->disk_name,
+				    "%s is gone.", d->disk_name);
+	case ETIMEDOUT:
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "Writes that were in flight to %s did not end within %d ms.",
+				    d->disk_name, ATTACH_TIMEOUT_MS);
+	case EBUSY:
+		return fault_device(fault, REASON_DEVICE_BUSY, d->disk_name,
+				    "A snapshot holds a range of %s.", d->disk_name);
+	case EROFS:
+		why = "it is read-only";
+		break;
+	case ENOSPC:
+		why = "it has no size";
+		break;
+	case EOPNOTSUPP:
+		why = "zoned, DAX, inline encryption and integrity profiles are not supported";
+		break;
+	case EINVAL:
+		why = "the kernel module does not take such a device";
+		break;
+	default:
+		return fault_system(fault, "attach", error, "%s could not be attached: %s.",
+				    d->disk_name, strerror(-error));
+	}
+	return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
+			    "%s cannot be attached: %s.", d->disk_name, why);
+}
+
+/* A gate that is there already has no history behind it: nothing tracked the disk. */
+static int put_gate(uint32_t disk_key)
+{
+	int r;
+
+	r = kctl_attach(disk_key, ATTACH_TIMEOUT_MS);
+	if (r != -EEXIST)
+		return r;
+	r = kctl_detach(disk_key);
+	return r < 0 ? r : kctl_attach(disk_key, ATTACH_TIMEOUT_MS);
+}
+
+static int track(struct tracker *tracker, const struct device *d, unsigned int block_shift,
+		 bool with_module, struct fault *fault)
+{
+	int r;
+
+	r = tracker_add(tracker, d->disk_key, d->disk_nr_sect << 9, block_shift);
+	if (r == -E2BIG)
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
+				    "%d disks are tracked already.", BPFSNAP_TRACK_DEVICES);
+	if (r < 0)
+		return fault_system(fault, "map", r,
+				    "The map of %s could not be made: %s; a coarser granularity needs less memory.",
+				    d->disk_name, strerror(-r));
+	if (!with_module)
+		return 0;
+	r = put_gate(d->disk_key);
+	if (r < 0) {
+		tracker_remove(tracker, d->disk_key);
+		return explain_attach(d, r, fault);
+	}
+	return 0;
+}
+
+static int reply_device(struct call *call, uint32_t disk_key, struct fault *fault)
+{
+	_cleanup_(view_done) struct view view = { 0 };
+	int r;
+
+	r = view_take(call->daemon->tracker, &view);
+	if (r < 0)
+		return fault_system(fault, "list", r, "%s.", strerror(-r));
+	call->reply = json_object_new_object();
+	json_object_object_add(call->reply, "device", view_device(&view, disk_key));
+	return 0;
+}
+
+int method_attach_device(struct call *call, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	struct bpfsnap_device tracked;
+	unsigned int block_shift = 0;
+	struct device d;
+	bool with_module;
+	int r;
+
+	r = take_granularity(call, &block_shift, fault);
+	if (r < 0)
+		return r;
+	r = device_resolve(arg_string(call, "device"), &d, fault);
+	if (r < 0)
+		return r;
+	if (tracker_device(tracker, d.disk_key, &tracked) == 0)
+		return fault_device(fault, REASON_ALREADY_ATTACHED, d.disk_name,
+				    "%s is attached already.", d.disk_name);
+	if (d.disk_nr_sect == 0)
+		return explain_attach(&d, -ENOSPC, fault);
+	with_module = has_module(call->daemon);
+	r = tracker_load(tracker, with_module, fault);
+	if (r < 0)
+		return r;
+	if (with_module && !tracker_is_gated(tracker)) {
+		log_warning("%s: tracking only, since other disks were attached before the module was loaded",
+			    d.disk_name);
+		with_module = false;
+	}
+	r = track(tracker, &d, block_shift, with_module, fault);
+	if (r < 0) {
+		tracker_unload_idle(tracker);
+		return r;
+	}
+	log_info("attached %s", d.disk_name);
+	return reply_device(call, d.disk_key, fault);
+}
+
+/* A disk that was pulled has no path any more; ListDevices names it "major:minor". */
+static int resolve_leaving(const char *path, struct device *ret_device, struct fault *fault)
+{
+	unsigned int major, minor;
+	int len = 0;
+
+	if (sscanf(path, "%u:%u%n", &major, &minor, &len) == 2 && path[len] == '\0') {
+		*ret_device = (struct device){ .disk_key = key_make(major, minor) };
+		snprintf(ret_device->disk_name, sizeof(ret_device->disk_name), "%.*s", len, path);
+		return 0;
+	}
+	return device_resolve(path, ret_device, fault);
+}
+
+int method_detach_device(struct call *call, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	int has_gate, is_tracked, r;
+	struct device d;
+
+	r = resolve_leaving(arg_string(call, "device"), &d, fault);
+	if (r < 0)
+		return r;
+	r = tracker_check(tracker, fault);
+	if (r < 0)
+		return r;
+	has_gate = kctl_detach(d.disk_key);
+	if (has_gate == -EBUSY)
+		return fault_device(fault, REASON_DEVICE_BUSY, d.disk_name,
+				    "A snapshot holds a range of %s: destroy it first.", d.disk_name);
+	if (has_gate < 0 && has_gate != -ENODEV && kctl_exists())
+		return fault_system(fault, "detach", has_gate, "%s could not be detached: %s.",
+				    d.disk_name, strerror(-has_gate));
+	is_tracked = tracker_remove(tracker, d.disk_key);
+	if (is_tracked == -ENODEV && has_gate < 0)
+		return fault_device(fault, REASON_NOT_ATTACHED, d.disk_name,
+				    "%s is not attached.", d.disk_name);
+	if (is_tracked < 0 && is_tracked != -ENODEV)
+		return fault_system(fault, "detach", is_tracked,
+				    "The entries of %s could not be removed: %s.", d.disk_name,
+				    strerror(-is_tracked));
+	tracker_unload_idle(tracker);
+	log_info("detached %s", d.disk_name);
+	return 0;
+}
+
+int method_list_devices(struct call *call, struct fault *fault)
+{
+	_cleanup_(view_done) struct view view = { 0 };
+	struct json_object *devices;
+	int r;
+
+	r = tracker_check(call->daemon->tracker, fault);
+	if (r < 0)
+		return r;
+	r = view_take(call->daemon->tracker, &view);
+	if (r < 0)
+		return fault_system(fault, "list", r, "%s.", strerror(-r));
+	devices = json_object_new_array();
+	for (size_t i = 0; i < view.disks.nr; i++)
+		json_object_array_add(devices, view_device(&view, view.disks.items[i]));
+	call->reply = json_object_new_object();
+	json_object_object_add(call->reply, "devices", devices);
+	return 0;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bpfsnapd: what is it told on its command line, and in which order does it start?
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "kload.h"
+#include "log.h"
+#include "methods.h"
+#include "notify.h"
+#include "server.h"
+
+#define RUN_DIR		"/run/bpfsnap"
+#define SOCKET_PATH	RUN_DIR "/bpfsnapd.sock"
+#define LOCK_PATH	RUN_DIR "/lock"
+#define STORAGE_DIR	"/var/tmp"
+
+enum {
+	EXIT_USAGE = 2,
+};
+
+static const char help[] =
+	"Usage: bpfsnapd [options]\n"
+	"Track changes of block devices and take snapshots of them, for clients of a\n"
+	"Varlink socket. Runs in the foreground.\n"
+	"\n"
+	"  -s, --socket PATH    listen here (" SOCKET_PATH ")\n"
+	"  -d, --storage DIR    keep old content in files here, if a client names no\n"
+	"                       other directory (" STORAGE_DIR ")\n"
+	"  -m, --module FILE    load this kernel module instead of the installed one\n"
+	"  -f, --foreground     as always\n"
+	"  -V, --version        print the version\n"
+	"  -h, --help           print this\n";
+
+struct settings {
+	const char *socket_path;
+	const char *storage_dir;
+	const char *module_path;
+};
+
+/* Return: -1 to go on, or the exit status. */
+static int take_options(int argc, char *argv[], struct settings *settings)
+{
+	static const struct option options[] = {
+		{ "socket", required_argument, NULL, 's' },
+		{ "storage", required_argument, NULL, 'd' },
+		{ "module", required_argument, NULL, 'm' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "s:d:m:fVh", options, NULL)) >= 0) {
+		switch (option) {
+		case 's':
+			settings->socket_path = optarg;
+			break;
+		case 'd':
+			settings->storage_dir = optarg;
+			break;
+		case 'm':
+			settings->module_path = optarg;
+			break;
+		case 'f':
+			break;
+		case 'V':
+			puts("bpfsnapd " BPFSNAP_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			fputs(help, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fputs("Try 'bpfsnapd --help'.\n", stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "bpfsnapd: '%s' is not an option\nTry 'bpfsnapd --help'.\n",
+			argv[optind]);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* The pins are one for all of the system, whatever the socket: so is the lock. */
+static int lock(int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+
+	if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Without the module or with strange pins the daemon runs, and says so when asked. */
+static void look_around(struct daemon *daemon)
+{
+	_cleanup_(fault_done) struct fault module = { 0 }, pins = { 0 };
+
+	if (kload_ensure(daemon->module_path, &module) < 0)
+		log_warning("no snapshots: %s", fault_text(&module));
+	if (tracker_check(daemon->tracker, &pins) < 0)
+		log_err("no tracking: %s", fault_text(&pins));
+}
+
+static void ready(void)
+{
+	log_info("ready");
+	notify_ready();
+}
+
+int main(int argc, char *argv[])
+{
+	struct settings settings = { .socket_path = SOCKET_PATH, .storage_dir = STORAGE_DIR };
+	_cleanup_(methods_done) struct daemon daemon = { 0 };
+	_cleanup_(tracker_freep) struct tracker *tracker = NULL;
+	_cleanup_(closep) int lock_fd = -1;
+	int r;
+
+	r = take_options(argc, argv, &settings);
+	if (r >= 0)
+		return r;
+	log_open();
+	daemon.storage_dir = settings.storage_dir;
+	daemon.module_path = settings.module_path;
+	r = methods_init(&daemon);
+	if (r < 0)
+		return EXIT_FAILURE;
+	r = lock(&lock_fd);
+	if (r < 0) {
+		log_err("%s: %s", LOCK_PATH, r == -EWOULDBLOCK ? "bpfsnapd runs already" : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = tracker_new(&tracker);
+	if (r < 0) {
+		log_err("tracker: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	daemon.tracker = tracker;
+	look_around(&daemon);
+	r = server_run(&daemon, settings.socket_path, ready);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

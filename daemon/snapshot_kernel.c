@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What does taking a snapshot ask of this system, and what do its refusals mean?
+ */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#include <uuid/uuid.h>
+
+#include "kctl.h"
+#include "kload.h"
+#include "log.h"
+#include "stack.h"
+#include "tracker.h"
+
+_Static_assert((int)SNAPSHOT_DEVICES_MAX == (int)BPFSNAP_MAX_DEVICES, "limits agree");
+_Static_assert((int)SNAPSHOT_TIMEOUT_MAX_MS == (int)BPFSNAP_MAX_TIMEOUT_MS, "limits agree");
+
+static bool has_gate(uint32_t disk_key)
+{
+	_cleanup_(freep) struct bpfsnap_origin_info *origins = NULL;
+	size_t nr;
+
+	if (kctl_origins(&origins, &nr) < 0)
+		return false;
+	for (size_t i = 0; i < nr; i++)
+		if (key_make(origins[i].major, origins[i].minor) == disk_key)
+			return true;
+	return false;
+}
+
+static int op_resolve(void *ctx, const char *path, struct device *ret_device, struct fault *fault)
+{
+	struct tracker *tracker = ctx;
+	struct bpfsnap_device tracked;
+	int r;
+
+	r = device_resolve(path, ret_device, fault);
+	if (r < 0)
+		return r;
+	if (tracker_device(tracker, ret_device->disk_key, &tracked) < 0)
+		return fault_device(fault, REASON_NOT_ATTACHED, ret_device->name,
+				    "%s is not attached.", ret_device->disk_name);
+	r = kload_check(fault);
+	if (r < 0)
+		return r;
+	if (!tracker_is_gated(tracker))
+		return fault_plain(fault, REASON_MODULE_UNAVAILABLE,
+				   "%s was attached before the kernel module was loaded: detach all devices and attach them again.",
+				   ret_device->disk_name);
+	if (!has_gate(ret_device->disk_key))
+		return fault_device(fault, REASON_NOT_ATTACHED, ret_device->name,
+				    "%s is tracked, but the kernel module has no gate before it: detach and attach it again.",
+				    ret_device->disk_name);
+	return 0;
+}
+
+static int op_is_above(void *ctx, const struct device *upper, const struct device *lower,
+		       struct fault *fault)
+{
+	_cleanup_(chains_done) struct chains chains = { 0 };
+	int r;
+
+	r = stack_below(upper->disk_key, &chains);
+	if (r < 0)
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, upper->name,
+				    "What %s stands on cannot be determined: %s.",
+				    upper->disk_name, strerror(-r));
+	for (size_t i = 0; i < chains.nr; i++)
+		if (chains.items[i].disk_key == lower->disk_key)
+			return 1;
+	return 0;
+}
+
+static int op_check_storage(void *ctx, const char *dir, const struct snapshot_plan *plan,
+			    struct fault *fault)
+{
+	_cleanup_(chains_done) struct chains chains = { 0 };
+	int r;
+
+	if (dir[0] != '/')
+		return fault_storage(fault, dir, "A directory is named by an absolute path.");
+	r = stack_below_path(dir, &chains, fault);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < chains.nr; i++)
+		for (size_t j = 0; j < plan->nr_ranges; j++)
+			if (chains.items[i].disk_key == plan->ranges[j].disk_key)
+				return fault_storage(fault, dir,
+						     "Old content of %s cannot be kept on its own disk: %s.",
+						     plan->ranges[j].name, chains.items[i].text);
+	return 0;
+}
+
+static int op_open_store(void *ctx, const char *dir, struct fault *fault)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == EOPNOTSUPP || errno == EISDIR)
+		return fault_storage(fault, dir,
+				     "The filesystem of %s has no unnamed temporary files.", dir);
+	return fault_storage(fault, dir, "No file can be made in %s: %s.", dir, strerror(errno));
+}
+
+static void op_close_store(void *ctx, int fd)
+{
+	close(fd);
+}
+
+static int op_next_epoch(void *ctx, uint32_t *ret_epoch, struct fault *fault)
+{
+	uint32_t epoch;
+	int r;
+
+	r = tracker_epoch(ctx, &epoch);
+	if (r < 0)
+		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
+				   "The current epoch cannot be read: %s.", strerror(-r));
+	if (epoch >= BPFSNAP_EPOCH_MAX)
+		return fault_plain(fault, REASON_EPOCHS_EXHAUSTED,
+				   "All %d epochs are used: detach all devices and attach them again; then a full backup is due.",
+				   BPFSNAP_EPOCH_MAX);
+	*ret_epoch = epoch + 1;
+	return 0;
+}
+
+static int op_check_checkpoint(void *ctx, const struct device *device, const char *name,
+			       size_t nr_new, struct fault *fault)
+{
+	_cleanup_(freep) struct tracker_checkpoint *items = NULL;
+	struct bpfsnap_checkpoint checkpoint;
+	size_t nr;
+	int r;
+
+	if (tracker_checkpoint_get(ctx, device->disk_key, name, &checkpoint) == 0)
+		return fault_checkpoint(fault, REASON_CHECKPOINT_EXISTS, device->disk_name, name,
+					"%s has a checkpoint %s already.", device->disk_name, name);
+	r = tracker_checkpoints(ctx, &items, &nr);
+	if (r < 0)
+		return fault_system(fault, "checkpoints", r, "Checkpoints cannot be listed: %s.",
+				    strerror(-r));
+	if (nr + nr_new > BPFSNAP_CHECKPOINTS)
+		return fault_plain(fault, REASON_TOO_MANY_CHECKPOINTS,
+				   "There is room for %d checkpoints, and %zu exist.",
+				   BPFSNAP_CHECKPOINTS, nr);
+	return 0;
+}
+
+static int op_list_freeze(void *ctx, struct snapshot_plan *plan, struct fault *fault)
+{
+	uint32_t targets[SNAPSHOT_DEVICES_MAX];
+	int r;
+
+	for (size_t i = 0; i < plan->nr_ranges; i++)
+		targets[i] = plan->ranges[i].key;
+	r = stack_above(targets, plan->nr_ranges, &plan->freeze);
+	if (r < 0)
+		return fault_system(fault, "stack", r,
+				    "What stands on the devices cannot be determined: %s.",
+				    strerror(-r));
+	if (plan->freeze.nr > BPFSNAP_MAX_FREEZE)
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, plan->ranges[0].name,
+				    "%zu block devices stand on the snapshot's; at most %d filesystems can be frozen.",
+				    plan->freeze.nr, BPFSNAP_MAX_FREEZE);
+	return 0;
+}
+
+static int fault_exists(struct fault *fault)
+{
+	_cleanup_(freep) struct bpfsnap_snap_info *infos = NULL;
+	char id[37] = "";
+	size_t nr;
+
+	if (kctl_snapshots(&infos, &nr) == 0 && nr > 0)
+		uuid_unparse_lower(infos[0].id, id);
+	return fault_snapshot(fault, REASON_SNAPSHOT_EXISTS, id,
+			      "A snapshot is held already; one at a time.");
+}
+
+/* What the kernel's refusal means; the step tells which list the index belongs to. */
+static int explain(const struct bpfsnap_ioc_snap_create *create, const struct snapshot_plan *plan,
+		   int error, struct fault *fault)
+{
+	size_t i = create->failed_index < plan->nr_ranges ? create->failed_index : 0;
+	const struct device *d = &plan->ranges[i];
+	char name[DEVICE_NAME_MAX] = "";
+
+	switch ((enum bpfsnap_step)create->failed_step) {
+	case BPFSNAP_STEP_NONE:
+		if (error == -EBUSY)
+			return fault_exists(fault);
+		break;
+	case BPFSNAP_STEP_ORIGIN:
+		if (error == -ERANGE)
+			return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->name,
+					    "%s ends beyond the end that %s had when it was attached.",
+					    d->name, d->disk_name);
+		return fault_device(fault, REASON_NOT_ATTACHED, d->name,
+				    "The kernel module does not take %s: %s.", d->disk_name,
+				    strerror(-error));
+	case BPFSNAP_STEP_STORE:
+		return fault_storage(fault, plan->storage_dir,
+				     "The kernel module does not take a file in %s for %s: %s.",
+				     plan->storage_dir, d->name, strerror(-error));
+	case BPFSNAP_STEP_IMAGE:
+		return fault_system(fault, "image", error,
+				    "The image block device of %s could not be made: %s.", d->name,
+				    strerror(-error));
+	case BPFSNAP_STEP_FREEZE:
+		if (create->failed_index < plan->freeze.nr)
+			device_name(plan->freeze.items[create->failed_index], name, sizeof(name));
+		return fault_device(fault, REASON_FREEZE_FAILED, name,
+				    "The filesystem on %s could not be frozen: %s.", name,
+				    strerror(-error));
+	case BPFSNAP_STEP_DRAIN:
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->name,
+				    "Writes in flight to %s did not end within %u ms.",
+				    d->disk_name, plan->timeout_ms);
+	case BPFSNAP_STEP_SWITCH:
+		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
+				   "No tracking program acknowledged epoch %u of %s: %s.",
+				   plan->epoch, d->disk_name, strerror(-error));
+	}
+	return fault_system(fault, "create", error, "The kernel module refused the snapshot: %s.",
+			    strerror(-error));
+}
+
+static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
+{
+	struct bpfsnap_snap_device devices[SNAPSHOT_DEVICES_MAX] = { 0 };
+	struct bpfsnap_dev freeze[BPFSNAP_MAX_FREEZE] = { 0 };
+	struct bpfsnap_ioc_snap_create create = {
+		.devices = (uintptr_t)devices,
+		.freeze = (uintptr_t)freeze,
+		.nr_devices = (uint32_t)plan->nr_ranges,
+		.nr_freeze = (uint32_t)plan->freeze.nr,
+		.timeout_ms = plan->timeout_ms,
+		.epoch = plan->epoch,
+	};
+	int r;
+
+	memcpy(create.id, plan->id, sizeof(create.id));
+	for (size_t i = 0; i < plan->nr_ranges; i++)
+		devices[i] = (struct bpfsnap_snap_device){
+			.major = key_major(plan->ranges[i].disk_key),
+			.minor = key_minor(plan->ranges[i].disk_key),
+			.start_sect = plan->ranges[i].start_sect,
+			.nr_sect = plan->ranges[i].nr_sect,
+			.store_fd = plan->store_fds[i],
+		};
+	for (size_t i = 0; i < plan->freeze.nr; i++)
+		freeze[i] = (struct bpfsnap_dev){ key_major(plan->freeze.items[i]),
+						  key_minor(plan->freeze.items[i]) };
+	r = kctl_snap_create(&create);
+	if (r == -ENOENT || r == -ENXIO)
+		return kload_check(fault) < 0 ? r : fault_system(fault, "create", r, "%s.",
+								 strerror(-r));
+	return r < 0 ? explain(&create, plan, r, fault) : 0;
+}
+
+static void op_destroy(void *ctx, const struct snapshot_plan *plan)
+{
+	int r = kctl_snap_destroy(plan->id);
+
+	if (r < 0)
+		log_err("a snapshot that is not wanted could not be destroyed: %s", strerror(-r));
+}
+
+static int op_put_checkpoint(void *ctx, const struct device *device, const char *name,
+			     uint32_t epoch, struct fault *fault)
+{
+	struct timespec ts;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	r = tracker_checkpoint_put(ctx, device->disk_key, name, epoch,
+				   (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
+	if (r < 0)
+		return fault_system(fault, "checkpoint", r, "Checkpoint %s of %s: %s.", name,
+				    device->disk_name, strerror(-r));
+	return 0;
+}
+
+static void op_remove_checkpoint(void *ctx, const struct device *device, const char *name)
+{
+	(void)tracker_checkpoint_remove(ctx, device->disk_key, name);
+}
+
+const struct snapshot_ops snapshot_kernel_ops = {
+	.resolve = op_resolve,
+	.is_above = op_is_above,
+	.check_storage = op_check_storage,
+	.open_store = op_open_store,
+	.close_store = op_close_store,
+	.next_epoch = op_next_epoch,
+	.check_checkpoint = op_check_checkpoint,
+	.list_freeze = op_list_freeze,
+	.create = op_create,
+	.destroy = op_destroy,
+	.put_checkpoint = op_put_checkpoint,
+	.remove_checkpoint = op_remove_checkpoint,
+};

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Where does a scenario get its disks?
+# Each make_ function prints the path of a new block device, which goes away when
+# the scenario ends.  It names a kind of disk that bios reach in its own way.
+
+# disk NAME - a scratch disk that the scenario asked for by "# vm: disks=NAME:SIZE".
+disk() { readlink -e "/dev/disk/by-id/virtio-$1"; }
+
+# free_name PREFIX DIR - the first PREFIX0, PREFIX1, ... that DIR does not have.
+free_name() {
+	local n=0
+	while [ -e "$2/$1$n" ]; do n=$((n + 1)); done
+	echo "$1$n"
+}
+
+# make_null_blk SIZE_MIB [BLOCK_SIZE_BYTES [MEMORY_BACKED]]
+# One that is not backed by memory forgets what is written: for speed only.
+make_null_blk() {
+	local name dir
+	modprobe null_blk nr_devices=0
+	mountpoint -q /sys/kernel/config ||
+		mount -t configfs config /sys/kernel/config
+	name=$(free_name nullb /sys/block)
+	dir=/sys/kernel/config/nullb/$name
+	mkdir "$dir"
+	cleanup_fn rmdir "$dir"
+	echo "$1" >"$dir/size"
+	echo "${2:-512}" >"$dir/blocksize"
+	echo "${3:-1}" >"$dir/memory_backed"
+	[ "${3:-1}" = 0 ] || echo 1 >"$dir/discard"
+	echo 1 >"$dir/power"
+	cleanup_fn eval "echo 0 >$dir/power"
+	# Before 6.13 the disk is called after its index, not after the directory.
+	read -r name <"$dir/index"
+	await_node "/dev/nullb$name"
+}
+
+# make_brd SIZE_MIB - a RAM disk; there is one size for all, so only one call.
+make_brd() {
+	modprobe brd rd_nr=1 "rd_size=$(($1 * 1024))"
+	cleanup_fn rmmod brd
+	await_node /dev/ram0
+}
+
+# make_zram SIZE_MIB
+make_zram() {
+	local n
+	modprobe zram num_devices=0
+	n=$(cat /sys/class/zram-control/hot_add)
+	cleanup_fn eval "echo $n >/sys/class/zram-control/hot_remove"
+	echo "$1M" >"/sys/block/zram$n/disksize"
+	await_node "/dev/zram$n"
+}
+
+# make_loop SIZE_MIB - over a sparse file in the guest's memory.
+make_loop() {
+	local file device
+	modprobe loop
+	file=$(mktemp /tmp/loop.XXXXXX)
+	cleanup_fn rm "$file"
+	truncate -s "$1M" "$file"
+	device=$(losetup --find --show "$file")
+	cleanup_fn losetup --detach "$device"
+	echo "$device"
+}
+
+# make_linear DEVICE... - the devices one after another, by the device mapper.
+make_linear() {
+	local name device size_sect start_sect=0 table=''
+	modprobe dm_mod
+	name=$(free_name linear /dev/mapper)
+	for device; do
+		size_sect=$(blockdev --getsz "$device")
+		table+="$start_sect $size_sect linear $device 0"$'\n'
+		start_sect=$((start_sect + size_sect))
+	done
+	cleanup_fn rm -f "/dev/mapper/$name"
+	dmsetup create "$name" <<<"${table%$'\n'}"
+	cleanup_fn dmsetup remove --retry "$name"
+	dmsetup mknodes "$name"		# udev would have done it
+	await_node "/dev/mapper/$name"
+}
+
+# make_md LEVEL DEVICE... - an array that has not to be synchronized first.
+make_md() {
+	local level=$1 device
+	shift
+	modprobe -a md_mod "raid$level"
+	device=/dev/$(free_name md /sys/block)
+	mdadm --create "$device" --run --quiet --metadata=1.2 --assume-clean \
+		--level="$level" --raid-devices=$# "$@" >&2
+	cleanup_fn mdadm --quiet --zero-superblock "$@"
+	cleanup_fn mdadm --quiet --stop "$device"
+	await_node "$device"
+}
+
+# await_node DEVICE - prints it once it is there.
+await_node() {
+	local tries=50
+	while [ ! -b "$1" ]; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { echo "$1 does not appear" >&2; return 1; }
+		sleep 0.1
+	done
+	echo "$1"
+}
+
+# size_of DEVICE - in bytes.
+size_of() { blockdev --getsize64 "$1"; }
+
+# fill DEVICE SEED [OFFSET_MIB [COUNT_MIB]] - write data that only SEED tells, past
+# the page cache. Without COUNT_MIB up to the end.
+fill() {
+	local count_mib=${4:-$(($(size_of "$1") / 1048576 - ${3:-0}))}
+	pattern "$2" "$count_mib" |
+		dd of="$1" bs=1M seek="${3:-0}" iflag=fullblock oflag=direct \
+			conv=notrunc,fsync status=none
+}
+
+# holds DEVICE SEED [OFFSET_MIB [COUNT_MIB]] - is what "fill" wrote still there?
+holds() {
+	local count_mib=${4:-$(($(size_of "$1") / 1048576 - ${3:-0}))}
+	dd if="$1" bs=1M skip="${3:-0}" count="$count_mib" iflag=direct status=none |
+		cmp - <(pattern "$2" "$count_mib")
+}
+
+# pattern SEED COUNT_MIB - lines of 32 bytes, so that no two sectors are alike.
+# Counting upwards in decimal is the fastest source of such data in slow guests.
+pattern() {
+	local sum last
+	sum=$(cksum <<<"$1")
+	printf -v sum '1%015d' "${sum%% *}"
+	printf -v last '%015d' $(($2 * 32768 - 1))
+	seq "${sum}000000000000000" "$sum$last"
+}
