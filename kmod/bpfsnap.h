@@ -22,10 +22,13 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/errseq.h>
 #include <linux/list.h>
+#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <uapi/bpfsnap.h>
 #include "chunkmap.h"
@@ -40,7 +43,7 @@ enum {
 	BPFSNAP_PIECE_BYTES	= 1 << 20,
 	BPFSNAP_PIECE_CHUNKS	= BPFSNAP_PIECE_BYTES / BPFSNAP_CHUNK_BYTES,
 	BPFSNAP_PIECE_PAGES	= BPFSNAP_PIECE_BYTES / PAGE_SIZE,
-	/* A storage file that takes longer for one piece has failed: writers wait for it. */
+	/* A storage that takes longer for one write of the origin has failed. */
 	BPFSNAP_STORE_TIMEOUT_MS = 30000,
 };
 
@@ -58,8 +61,11 @@ struct bpfsnap_passed {
  * @dev: its number
  * @bdev: our open handle
  * @inflight: one reference per write that passed; dead while the gate is closed
- * @drained: @inflight has reached zero
+ * @drained: woken when @inflight reaches zero
  * @passed: per CPU, written with preemption off
+ * @wraps: wrappers for bios that waited; one pool for each disk, since the bios of
+ *         a stacked disk keep theirs until those of the disks below have theirs
+ * @returning: bios that waited and were submitted again, but have not passed yet
  * @lock: protects @waiting, @refused
  * @waiting: writes diverted at the gate, to be copied for or held, in order
  * @refused: REQ_NOWAIT writes that met a closed gate, to be ended with EAGAIN
@@ -76,8 +82,10 @@ struct bpfsnap_origin {
 	bpfsnap_bdev_t bdev;
 
 	struct percpu_ref inflight;
-	struct completion drained;
+	wait_queue_head_t drained;
 	struct bpfsnap_passed __percpu *passed;
+	mempool_t *wraps;
+	atomic_t returning;
 
 	spinlock_t lock;
 	struct bio_list waiting;
@@ -110,6 +118,9 @@ struct bpfsnap_origin {
  * @store_pos_bytes: where @store_work writes
  * @store_len_bytes: how much
  * @store_result: 0 or -errno
+ * @store_wb_err: errors of the file's writeback that were known at the beginning
+ * @store_late: the worker gave up on @store_work, which still runs
+ * @end_work: frees a range with such a store
  * @image: the image block device
  * @image_lock: protects @openers, @ending, @slow
  * @openers: open handles of the image
@@ -139,6 +150,9 @@ struct bpfsnap_range {
 	loff_t store_pos_bytes;
 	size_t store_len_bytes;
 	int store_result;
+	errseq_t store_wb_err;
+	bool store_late;
+	struct work_struct end_work;
 
 	struct gendisk *image;
 	spinlock_t image_lock;
@@ -204,6 +218,23 @@ void bpfsnap_gate_close(struct bpfsnap_origin *origin);
  */
 int bpfsnap_gate_drain(struct bpfsnap_origin *origin, unsigned long deadline);
 
+/**
+ * bpfsnap_gate_settle() - wait until no bio is on its way back to the gate
+ * @origin: its gate must be open
+ * @deadline: in jiffies
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int bpfsnap_gate_settle(struct bpfsnap_origin *origin, unsigned long deadline);
+
+/**
+ * bpfsnap_gate_leave() - let go what waits, past the gate
+ *
+ * The hook must not know the disk any more.
+ * Context: process, may sleep.
+ */
+void bpfsnap_gate_leave(struct bpfsnap_origin *origin);
+
 /* Open a closed gate, drained or not, and let go what waits.  Context: may sleep. */
 void bpfsnap_gate_open(struct bpfsnap_origin *origin);
 
@@ -219,6 +250,8 @@ struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev);
 int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 			    struct bpfsnap_snap_device *devices,
 			    const struct bpfsnap_dev *freeze);
+int bpfsnap_snapshot_init(void);
+void bpfsnap_snapshot_exit(void);
 int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg);
 u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room);
 
@@ -239,6 +272,9 @@ void bpfsnap_cow_copy(struct bpfsnap_origin *origin, struct bio *bio);
 
 /* Count a discard that is not executed for the sake of the ranges it touches. */
 void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bio *bio);
+
+/* Has the storage file lost what was written to it?  Return: 0 or -errno. */
+int bpfsnap_store_error(const struct bpfsnap_range *range);
 
 /* The range's image fails for good, with the first reason.  Context: any. */
 void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect);

@@ -37,16 +37,23 @@ u64 bpfsnap_chunkmap_run(const struct bpfsnap_chunkmap *map, u64 first, u64 last
 		unsigned long *leaf = smp_load_acquire(&map->leaves[chunk / LEAF_BITS]);
 		unsigned long bit = chunk % LEAF_BITS;
 		unsigned long end = min_t(u64, LEAF_BITS, bit + last - chunk + 1);
-		unsigned long next;
+		unsigned long from = bit, next;
 
-		if (chunk == first)
+		/*
+		 * The first bit decides what the run is, and is looked at once: it
+		 * may be set at any time, and a second look would end the run
+		 * before its beginning.
+		 */
+		if (chunk == first) {
 			copied = leaf && test_bit(bit, leaf);
+			from++;
+		}
 		if (!leaf)
-			next = copied ? bit : end;
+			next = copied ? from : end;
 		else if (copied)
-			next = find_next_zero_bit(leaf, end, bit);
+			next = find_next_zero_bit(leaf, end, from);
 		else
-			next = find_next_bit(leaf, end, bit);
+			next = find_next_bit(leaf, end, from);
 		chunk += next - bit;
 		if (next < end)
 			break;

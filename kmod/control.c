@@ -31,7 +31,8 @@ static long ioctl_attach(void __user *uarg)
 		return -EINVAL;
 	if (!is_dev(arg.major, arg.minor))
 		return -ENODEV;
-	mutex_lock(&bpfsnap_lock);
+	if (mutex_lock_killable(&bpfsnap_lock))
+		return -EINTR;
 	ret = bpfsnap_origin_attach(&arg);
 	mutex_unlock(&bpfsnap_lock);
 	return ret;
@@ -48,7 +49,8 @@ static long ioctl_detach(void __user *uarg)
 		return -EINVAL;
 	if (!is_dev(arg.major, arg.minor))
 		return -ENODEV;
-	mutex_lock(&bpfsnap_lock);
+	if (mutex_lock_killable(&bpfsnap_lock))
+		return -EINTR;
 	ret = bpfsnap_origin_detach(&arg);
 	mutex_unlock(&bpfsnap_lock);
 	return ret;
@@ -109,7 +111,9 @@ static long ioctl_snap_create(void __user *uarg)
 	if (ret)
 		goto free_freeze;
 
-	mutex_lock(&bpfsnap_lock);
+	ret = -EINTR;
+	if (mutex_lock_killable(&bpfsnap_lock))
+		goto free_freeze;
 	ret = bpfsnap_snapshot_create(&arg, devices, freeze);
 	mutex_unlock(&bpfsnap_lock);
 
@@ -137,7 +141,8 @@ static long ioctl_snap_destroy(void __user *uarg)
 		return -EFAULT;
 	if (arg.flags || arg.reserved)
 		return -EINVAL;
-	mutex_lock(&bpfsnap_lock);
+	if (mutex_lock_killable(&bpfsnap_lock))
+		return -EINTR;
 	ret = bpfsnap_snapshot_destroy(&arg);
 	mutex_unlock(&bpfsnap_lock);
 	return ret;
@@ -187,7 +192,10 @@ static long ioctl_list(void __user *uarg, size_t item_bytes, u32 (*list)(void *i
 	if (!items)
 		return -ENOMEM;
 
-	mutex_lock(&bpfsnap_lock);
+	ret = -EINTR;
+	if (mutex_lock_killable(&bpfsnap_lock))
+		goto free_items;
+	ret = 0;
 	nr = list(items, room);
 	mutex_unlock(&bpfsnap_lock);
 
@@ -195,6 +203,7 @@ static long ioctl_list(void __user *uarg, size_t item_bytes, u32 (*list)(void *i
 	if (copy_to_user(u64_to_user_ptr(arg.items), items, min(nr, room) * item_bytes) ||
 	    copy_to_user(uarg, &arg, sizeof(arg)))
 		ret = -EFAULT;
+free_items:
 	kvfree(items);
 	return ret;
 }

@@ -8,8 +8,10 @@
  * here waits for memory that could wait for the write; what the filesystem of the
  * storage file allocates, it allocates without I/O.
  *
- * Storing runs in a worker of its own with a deadline: a storage file that hangs
- * fails the snapshot, not the origin.
+ * Storing runs in a worker of its own, and a write of the origin waits for all its
+ * storing no longer than one deadline: a storage that hangs fails the snapshot, not
+ * the origin.  What is stored sits in the page cache; if writing it back failed, the
+ * file would read as zeros, so every look at the file asks for such errors.
  *
  * Whatever fails, fails the range and lets the write go on.  The error is seen
  * before the write is issued, so an image read that raced it can't return new
@@ -18,6 +20,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 #include "bpfsnap.h"
@@ -115,30 +118,43 @@ static void store_work(struct work_struct *work)
 	 * dirty pages may be waiting for us.
 	 */
 	current->flags |= PF_LOCAL_THROTTLE;
+	range->store_result = 0;
 	written = kernel_write(range->store, range->buffer, range->store_len_bytes, &pos);
 	current->flags = (current->flags & ~PF_LOCAL_THROTTLE) | throttle;
 	memalloc_noio_restore(noio);
 
-	if (written == range->store_len_bytes)
-		range->store_result = 0;
-	else
+	if (written != range->store_len_bytes)
 		range->store_result = written < 0 ? written : -ENOSPC;
+	else if (pos != range->store_pos_bytes + range->store_len_bytes)
+		range->store_result = -EIO;	/* it went elsewhere: O_APPEND */
+	else
+		range->store_result = bpfsnap_store_error(range);
 	complete(&range->stored);
 }
 
-static int store_old(struct bpfsnap_range *range, u64 first, size_t len_bytes)
+int bpfsnap_store_error(const struct bpfsnap_range *range)
 {
+	return filemap_check_wb_err(range->store->f_mapping, range->store_wb_err);
+}
+
+static int store_old(struct bpfsnap_range *range, u64 first, size_t len_bytes,
+		     unsigned long deadline)
+{
+	long left = deadline - jiffies;
+
 	range->store_pos_bytes = first << BPFSNAP_CHUNK_SHIFT;
 	range->store_len_bytes = len_bytes;
 	reinit_completion(&range->stored);
 	queue_work(range->store_wq, &range->store_work);
-	if (!wait_for_completion_timeout(&range->stored,
-					 msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS)))
+	if (!wait_for_completion_timeout(&range->stored, left > 0 ? left : 1)) {
+		/* The buffer stays lent; the range has failed and won't need it. */
+		range->store_late = true;
 		return -ETIMEDOUT;
+	}
 	return range->store_result;
 }
 
-static void copy_run(struct bpfsnap_range *range, u64 first, u64 last)
+static void copy_run(struct bpfsnap_range *range, u64 first, u64 last, unsigned long deadline)
 {
 	size_t len_bytes = run_bytes(range, first, last);
 	u64 sect = range->start_sect + first * BPFSNAP_CHUNK_SECT;
@@ -150,14 +166,14 @@ static void copy_run(struct bpfsnap_range *range, u64 first, u64 last)
 	ret = read_old(range, first, len_bytes);
 	if (ret)
 		return bpfsnap_range_fail(range, ret, "old content unreadable", sect);
-	ret = store_old(range, first, len_bytes);
+	ret = store_old(range, first, len_bytes, deadline);
 	if (ret)
 		return bpfsnap_range_fail(range, ret, "storage", sect);
 	bpfsnap_chunkmap_set(&range->copied, first, last);
 	atomic64_add(last - first + 1, &range->copied_chunks);
 }
 
-static void copy_range(struct bpfsnap_range *range, const struct bio *bio)
+static void copy_range(struct bpfsnap_range *range, const struct bio *bio, unsigned long deadline)
 {
 	u64 first, last, end;
 	bool copied;
@@ -168,7 +184,7 @@ static void copy_range(struct bpfsnap_range *range, const struct bio *bio)
 		end = bpfsnap_chunkmap_run(&range->copied, first,
 					   min(last, first + BPFSNAP_PIECE_CHUNKS - 1), &copied);
 		if (!copied)
-			copy_run(range, first, end);
+			copy_run(range, first, end, deadline);
 		first = end + 1;
 		cond_resched();
 	}
@@ -176,11 +192,12 @@ static void copy_range(struct bpfsnap_range *range, const struct bio *bio)
 
 void bpfsnap_cow_copy(struct bpfsnap_origin *origin, struct bio *bio)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS);
 	struct bpfsnap_range *range;
 
 	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
-		copy_range(range, bio);
+		copy_range(range, bio, deadline);
 }
 
 int bpfsnap_cow_init(struct bpfsnap_range *range)
@@ -188,6 +205,7 @@ int bpfsnap_cow_init(struct bpfsnap_range *range)
 	u64 nr_chunks = DIV_ROUND_UP_ULL(range->nr_sect, BPFSNAP_CHUNK_SECT);
 	int ret = -ENOMEM;
 
+	range->store_wb_err = filemap_sample_wb_err(range->store->f_mapping);
 	init_completion(&range->stored);
 	INIT_WORK(&range->store_work, store_work);
 	range->buffer = vmalloc(BPFSNAP_PIECE_BYTES);

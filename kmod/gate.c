@@ -11,37 +11,65 @@
  *
  * A bio waits if the gate is closed, if it would overwrite a chunk that is not
  * copied yet, or if there is no memory for the wrapper.  The origin's worker
- * takes the waiting bios in order, copies, and passes them with the wrapper in
- * place; the hook sees them again and lets them through, as it does with the
- * remainder of a bio that a driver split: both were counted when they passed.
+ * takes the waiting bios in order, copies, gives them a wrapper from a pool and
+ * submits them again; they may be throttled once more, and then arrive at the gate
+ * and pass, or wait once more if the gate has closed meanwhile.
+ *
+ * What passed is known by its wrapper if it arrives again, as the remainder of a
+ * bio that a driver split does: it goes on, whatever the state of the gate.
  *
  * A bio is counted, and announced to the tracking programs, at the moment when it
  * passes, with preemption off; what the programs count must be equal.
  */
+#include <linux/delay.h>
 #include <linux/mempool.h>
 #include <linux/sched.h>
 #include "bpfsnap.h"
 #include "trace.h"
 
-enum { WRAPS_KEPT = 256 };
+enum { WRAPS_KEPT = 64 };
 
+/*
+ * @passed: the bio has passed and holds a reference on origin->inflight; else it is
+ * on its way back to the gate and counted in origin->returning.
+ */
 struct wrap {
 	struct bpfsnap_origin *origin;
 	bio_end_io_t *end_io;
 	void *private;
+	bool passed;
 };
 
 static struct kmem_cache *wrap_cache;
-static mempool_t *wrap_pool;
+
+static void gate_endio(struct bio *bio);
+
+static void wrap_bio(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wrap)
+{
+	wrap->origin = origin;
+	wrap->end_io = bio->bi_end_io;
+	wrap->private = bio->bi_private;
+	wrap->passed = false;
+	bio->bi_end_io = gate_endio;
+	bio->bi_private = wrap;
+}
+
+static void unwrap_bio(struct bio *bio)
+{
+	struct wrap *wrap = bio->bi_private;
+
+	bio->bi_end_io = wrap->end_io;
+	bio->bi_private = wrap->private;
+	mempool_free(wrap, wrap->origin->wraps);
+}
 
 static void gate_endio(struct bio *bio)
 {
 	struct wrap *wrap = bio->bi_private;
 	struct bpfsnap_origin *origin = wrap->origin;
+	bool passed = wrap->passed;
 
-	bio->bi_end_io = wrap->end_io;
-	bio->bi_private = wrap->private;
-	mempool_free(wrap, wrap_pool);
+	unwrap_bio(bio);
 	/*
 	 * bio_endio() has told the queue's rq_qos that this bio is done; it must
 	 * not do so again.  Calling end_io directly would be shorter and wrong:
@@ -50,23 +78,25 @@ static void gate_endio(struct bio *bio)
 	bio_clear_flag(bio, BIO_QOS_THROTTLED);
 	bio_clear_flag(bio, BIO_QOS_MERGED);
 	bio_endio(bio);
-	percpu_ref_put(&origin->inflight);
+	if (passed)
+		percpu_ref_put(&origin->inflight);
+	else
+		/* Ended before it came back: refused on the way, or its cgroup is gone. */
+		atomic_dec(&origin->returning);
 }
 
-static bool is_wrapped(const struct bpfsnap_origin *origin, const struct bio *bio)
+/* Return: the wrapper that this origin gave the bio, or NULL. */
+static struct wrap *wrap_of(const struct bpfsnap_origin *origin, const struct bio *bio)
 {
-	return bio->bi_end_io == gate_endio &&
-	       ((const struct wrap *)bio->bi_private)->origin == origin;
+	struct wrap *wrap = bio->bi_private;
+
+	return bio->bi_end_io == gate_endio && wrap->origin == origin ? wrap : NULL;
 }
 
 /* The bio passes: the caller holds a reference on origin->inflight and has preemption off. */
 static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wrap)
 {
-	wrap->origin = origin;
-	wrap->end_io = bio->bi_end_io;
-	wrap->private = bio->bi_private;
-	bio->bi_end_io = gate_endio;
-	bio->bi_private = wrap;
+	wrap->passed = true;
 
 	/* A stacked driver that sends the same bio on would hide it from block_bio_queue. */
 	bio_clear_flag(bio, BIO_TRACE_COMPLETION);
@@ -81,6 +111,11 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 {
 	unsigned long flags;
 
+	/* The worker may be waiting for just this wrapper, to deal with a bio before this one. */
+	if (wrap_of(origin, bio)) {
+		unwrap_bio(bio);
+		atomic_dec(&origin->returning);
+	}
 	atomic64_inc(&origin->diverted);
 	bio_clear_polled(bio);
 	spin_lock_irqsave(&origin->lock, flags);
@@ -97,9 +132,9 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 
 bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 {
-	struct wrap *wrap;
+	struct wrap *wrap = wrap_of(origin, bio);
 
-	if (is_wrapped(origin, bio))
+	if (wrap && wrap->passed)
 		return true;
 	if (!percpu_ref_tryget_live(&origin->inflight)) {
 		divert(origin, bio, true);
@@ -107,9 +142,14 @@ bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 	}
 	if (bpfsnap_cow_needed(origin, bio))
 		goto later;
-	wrap = kmem_cache_alloc(wrap_cache, GFP_NOWAIT | __GFP_NOWARN);
-	if (!wrap)
-		goto later;
+	if (wrap) {
+		atomic_dec(&origin->returning);
+	} else {
+		wrap = kmem_cache_alloc(wrap_cache, GFP_NOWAIT | __GFP_NOWARN);
+		if (!wrap)
+			goto later;
+		wrap_bio(origin, bio, wrap);
+	}
 	pass(origin, bio, wrap);
 	return true;
 
@@ -136,38 +176,31 @@ static void put_first(struct bpfsnap_origin *origin, struct bio *bio)
 	spin_unlock_irq(&origin->lock);
 }
 
-/* Pass a bio that waited.  Return: false if the gate is closed and the bio has to go on waiting. */
-static bool pass_waiting(struct bpfsnap_origin *origin, struct bio *bio)
+static bool copy_needed(struct bpfsnap_origin *origin, const struct bio *bio)
 {
-	struct wrap *wrap = mempool_alloc(wrap_pool, GFP_NOIO);
+	bool needed;
 
-	for (;;) {
-		bool needed;
+	preempt_disable();
+	needed = bpfsnap_cow_needed(origin, bio);
+	preempt_enable();
+	return needed;
+}
 
-		if (!percpu_ref_tryget_live(&origin->inflight)) {
-			mempool_free(wrap, wrap_pool);
-			return false;
-		}
-		preempt_disable();
-		needed = bpfsnap_cow_needed(origin, bio);
-		if (!needed)
-			pass(origin, bio, wrap);
-		preempt_enable();
-		if (!needed)
-			break;
-		/* The copy is made without the reference, so that a drain need not wait for it. */
-		percpu_ref_put(&origin->inflight);
+/* Send a bio that waited back to the gate, with nothing left to wait for but the gate itself. */
+static void submit_again(struct bpfsnap_origin *origin, struct bio *bio)
+{
+	if (copy_needed(origin, bio)) {
 		if (bio_op(bio) == REQ_OP_DISCARD) {
 			/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
-			mempool_free(wrap, wrap_pool);
 			bpfsnap_cow_count_dropped(origin, bio);
 			bio_endio(bio);
-			return true;
+			return;
 		}
 		bpfsnap_cow_copy(origin, bio);
 	}
+	wrap_bio(origin, bio, mempool_alloc(origin->wraps, GFP_NOIO));
+	atomic_inc(&origin->returning);
 	submit_bio_noacct(bio);
-	return true;
 }
 
 static void gate_work(struct work_struct *work)
@@ -178,24 +211,24 @@ static void gate_work(struct work_struct *work)
 	while ((bio = take_first(origin, &origin->refused)))
 		bio_wouldblock_error(bio);
 	while ((bio = take_first(origin, &origin->waiting))) {
-		if (!pass_waiting(origin, bio)) {
-			/* bpfsnap_gate_open() queues this work again. */
+		if (percpu_ref_is_dying(&origin->inflight)) {
+			/* Closed; bpfsnap_gate_open() queues this work again. */
 			put_first(origin, bio);
 			break;
 		}
+		submit_again(origin, bio);
 		cond_resched();
 	}
 }
 
 static void on_drained(struct percpu_ref *ref)
 {
-	complete_all(&container_of(ref, struct bpfsnap_origin, inflight)->drained);
+	wake_up_all(&container_of(ref, struct bpfsnap_origin, inflight)->drained);
 }
 
 void bpfsnap_gate_close(struct bpfsnap_origin *origin)
 {
 	lockdep_assert_held(&bpfsnap_lock);
-	reinit_completion(&origin->drained);
 	percpu_ref_kill(&origin->inflight);
 }
 
@@ -203,9 +236,36 @@ int bpfsnap_gate_drain(struct bpfsnap_origin *origin, unsigned long deadline)
 {
 	long left = deadline - jiffies;
 
-	if (!wait_for_completion_timeout(&origin->drained, left > 0 ? left : 0))
+	/* Asked of the counter itself: a wake-up may belong to a hold that timed out. */
+	if (!wait_event_timeout(origin->drained, percpu_ref_is_zero(&origin->inflight),
+				left > 0 ? left : 0))
 		return -ETIMEDOUT;
 	return 0;
+}
+
+int bpfsnap_gate_settle(struct bpfsnap_origin *origin, unsigned long deadline)
+{
+	flush_work(&origin->work);
+	while (atomic_read(&origin->returning)) {
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+		msleep(1);
+	}
+	return 0;
+}
+
+void bpfsnap_gate_leave(struct bpfsnap_origin *origin)
+{
+	struct bio *bio;
+
+	flush_work(&origin->work);
+	while ((bio = take_first(origin, &origin->refused)))
+		bio_wouldblock_error(bio);
+	while ((bio = take_first(origin, &origin->waiting)))
+		submit_bio_noacct(bio);
+	/* Those that were on their way have found no gate, and end in their time. */
+	while (atomic_read(&origin->returning))
+		msleep(1);
 }
 
 void bpfsnap_gate_open(struct bpfsnap_origin *origin)
@@ -237,7 +297,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	spin_lock_init(&origin->lock);
 	bio_list_init(&origin->waiting);
 	bio_list_init(&origin->refused);
-	init_completion(&origin->drained);
+	init_waitqueue_head(&origin->drained);
 	INIT_WORK(&origin->work, gate_work);
 	INIT_LIST_HEAD(&origin->ranges);
 
@@ -248,11 +308,16 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 					     origin->disk->disk_name);
 	if (!origin->wq)
 		goto free_passed;
+	origin->wraps = mempool_create_slab_pool(WRAPS_KEPT, wrap_cache);
+	if (!origin->wraps)
+		goto free_wq;
 	ret = percpu_ref_init(&origin->inflight, on_drained, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 	if (ret)
-		goto free_wq;
+		goto free_wraps;
 	return 0;
 
+free_wraps:
+	mempool_destroy(origin->wraps);
 free_wq:
 	destroy_workqueue(origin->wq);
 free_passed:
@@ -266,26 +331,19 @@ void bpfsnap_gate_destroy(struct bpfsnap_origin *origin)
 	synchronize_rcu();
 	destroy_workqueue(origin->wq);
 	percpu_ref_exit(&origin->inflight);
+	mempool_destroy(origin->wraps);
 	free_percpu(origin->passed);
 }
 
 int bpfsnap_gate_init(void)
 {
 	wrap_cache = kmem_cache_create("bpfsnap_wrap", sizeof(struct wrap), 0, 0, NULL);
-	if (!wrap_cache)
-		return -ENOMEM;
-	wrap_pool = mempool_create_slab_pool(WRAPS_KEPT, wrap_cache);
-	if (!wrap_pool) {
-		kmem_cache_destroy(wrap_cache);
-		return -ENOMEM;
-	}
-	return 0;
+	return wrap_cache ? 0 : -ENOMEM;
 }
 
 void bpfsnap_gate_exit(void)
 {
 	/* A completion on another CPU may not have returned from gate_endio() yet. */
 	synchronize_rcu();
-	mempool_destroy(wrap_pool);
 	kmem_cache_destroy(wrap_cache);
 }

@@ -19,6 +19,7 @@
 #include <linux/highmem.h>
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include "bpfsnap.h"
 
 enum { IMAGE_MINORS = 256 };
@@ -116,7 +117,8 @@ static int read_stored(struct bpfsnap_range *range, struct bio *part)
 		if (got != bv.bv_len)
 			return got < 0 ? got : -EIO;
 	}
-	return 0;
+	/* Lost in writeback, it would have read as zeros. */
+	return bpfsnap_store_error(range);
 }
 
 /* Return: 0, -errno, or -EAGAIN if chunks were copied while the origin was read. */
@@ -162,6 +164,8 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 		if (ret) {
 			if (copied)
 				bpfsnap_range_fail(range, ret, "storage unreadable", sect);
+			else if (!disk_live(range->origin->disk))
+				bpfsnap_range_fail(range, -ENODEV, "the disk is gone", sect);
 			return ret;
 		}
 		chunk = run_end + 1;
@@ -173,6 +177,8 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 static void slow_work(struct work_struct *work)
 {
 	struct bpfsnap_range *range = container_of(work, struct bpfsnap_range, slow_work);
+	/* Reclaim could wait for a write that waits for the file that we hold. */
+	unsigned int noio = memalloc_noio_save();
 	struct bio *bio;
 
 	for (;;) {
@@ -185,6 +191,7 @@ static void slow_work(struct work_struct *work)
 		bio_endio(bio);
 		cond_resched();
 	}
+	memalloc_noio_restore(noio);
 }
 
 BPFSNAP_DISK_OPEN(image_open, disk)
@@ -225,6 +232,8 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 
 	spin_lock_init(&range->image_lock);
 	bio_list_init(&range->slow);
+	/* Until all images of the snapshot are there. */
+	range->ending = true;
 	INIT_WORK(&range->slow_work, slow_work);
 
 	minor = ida_alloc_max(&image_minors, IMAGE_MINORS - 1, GFP_KERNEL);

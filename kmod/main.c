@@ -17,9 +17,12 @@ static int __init bpfsnap_init(void)
 	ret = bpfsnap_image_init();
 	if (ret)
 		goto gate_exit;
-	ret = bpfsnap_hook_init();
+	ret = bpfsnap_snapshot_init();
 	if (ret)
 		goto image_exit;
+	ret = bpfsnap_hook_init();
+	if (ret)
+		goto snapshot_exit;
 	ret = bpfsnap_control_init();
 	if (ret)
 		goto hook_exit;
@@ -27,6 +30,8 @@ static int __init bpfsnap_init(void)
 
 hook_exit:
 	bpfsnap_hook_exit();
+snapshot_exit:
+	bpfsnap_snapshot_exit();
 image_exit:
 	bpfsnap_image_exit();
 gate_exit:
@@ -39,6 +44,7 @@ static void __exit bpfsnap_exit(void)
 	bpfsnap_control_exit();
 	/* No origin and no snapshot exists: each holds a reference on the module. */
 	bpfsnap_hook_exit();
+	bpfsnap_snapshot_exit();
 	bpfsnap_image_exit();
 	bpfsnap_gate_exit();
 }

@@ -2,11 +2,16 @@
 /*
  * DOC: attaching and detaching a disk
  *
- * Writes that were on their way before the gate existed are unknown to it.  So
- * the gate starts closed, and opens once those have ended: tasks that had passed
- * the place of the hook have scheduled since (RCU tasks), the queue of a
- * request-based disk was frozen once, the accounting of a bio-based disk has
- * shown none in flight.
+ * Writes that were on their way before the gate existed are unknown to it, and
+ * attaching waits for their end:
+ *
+ *  - tasks between the place of the hook and the queue have slept or left the
+ *    kernel since, when RCU tasks say so;
+ *  - a request-based disk's queue is frozen, which waits for all that is in it.
+ *    Twice: a task may have slept at a queue that somebody else had frozen; it is
+ *    in the queue before RCU tasks let us go on;
+ *  - a bio-based disk accounts its writes in flight; its gate is closed until it
+ *    shows none.  Where a driver accounts nothing, attaching is refused.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -32,6 +37,19 @@ struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev)
 	return NULL;
 }
 
+/* Does a bio-based disk tell how many writes are in flight? */
+static bool accounts_inflight(const struct gendisk *disk)
+{
+	/* These account always, or complete a write before its submission returns. */
+	static const char * const known[] = { "ram", "zram", "bcache" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_has_prefix(disk->disk_name, known[i]))
+			return true;
+	return blk_queue_io_stat(disk->queue);
+}
+
 /* What can't be tracked and copied rightly is refused. */
 static int check_disk(struct block_device *bdev)
 {
@@ -43,59 +61,67 @@ static int check_disk(struct block_device *bdev)
 		return -ENOSPC;
 	if (get_disk_ro(disk))
 		return -EROFS;
+	if (bdev_logical_block_size(bdev) > BPFSNAP_CHUNK_BYTES)
+		return -EOPNOTSUPP;
+	if (!queue_is_mq(disk->queue) && !accounts_inflight(disk))
+		return -EOPNOTSUPP;
 	if (bdev_is_zoned(bdev) || blk_queue_dax(disk->queue) || blk_get_integrity(disk) ||
 	    bpfsnap_inline_crypto(disk->queue))
 		return -EOPNOTSUPP;
 	return 0;
 }
 
-static unsigned long accounted_inflight(struct block_device *bdev)
+static long writes_inflight(struct gendisk *disk)
 {
+	struct block_device *part;
+	unsigned long idx;
 	long sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += part_stat_local_read_cpu(bdev, in_flight[0], cpu) +
-		       part_stat_local_read_cpu(bdev, in_flight[1], cpu);
-	return sum > 0 ? sum : 0;
+	/* A bio through a partition is accounted to the partition alone. */
+	rcu_read_lock();
+	xa_for_each(&disk->part_tbl, idx, part)
+		for_each_possible_cpu(cpu)
+			sum += part_stat_local_read_cpu(part, in_flight[1], cpu);
+	rcu_read_unlock();
+	return sum;
 }
 
-/* Wait for the writes that passed before the hook knew the disk; its gate is closed. */
+static int freeze_queue_once(struct request_queue *q, unsigned long deadline)
+{
+	long left = deadline - jiffies;
+
+	blk_freeze_queue_start(q);
+	left = blk_mq_freeze_queue_wait_timeout(q, left > 0 ? left : 1);
+	blk_mq_unfreeze_queue_nomemrestore(q);
+	return left > 0 ? 0 : -ETIMEDOUT;
+}
+
+/* Wait for the writes that passed before the hook knew the disk; its gate is open. */
 static int drain_unknown(struct bpfsnap_origin *origin, unsigned long deadline)
 {
 	struct request_queue *q = origin->disk->queue;
-	long left;
+	int ret = 0;
 
-	/* Whoever was between the hook and the queue has slept or left since. */
 	synchronize_rcu_tasks();
 	if (queue_is_mq(q)) {
-		left = (long)(deadline - jiffies);
-		blk_freeze_queue_start(q);
-		left = blk_mq_freeze_queue_wait_timeout(q, left > 0 ? left : 1);
-		blk_mq_unfreeze_queue_nomemrestore(q);
-		return left > 0 ? 0 : -ETIMEDOUT;
+		ret = freeze_queue_once(q, deadline);
+		if (ret)
+			return ret;
+		synchronize_rcu_tasks();
+		return freeze_queue_once(q, deadline);
 	}
-	while (accounted_inflight(origin->disk->part0)) {
-		if (time_after(jiffies, deadline))
-			return -ETIMEDOUT;
+	/* New writes would hide the old ones. */
+	bpfsnap_gate_close(origin);
+	while (writes_inflight(origin->disk) > 0) {
+		if (time_after(jiffies, deadline)) {
+			ret = -ETIMEDOUT;
+			break;
+		}
 		msleep(1);
 	}
-	return 0;
-}
-
-static void release_held(struct bpfsnap_origin *origin)
-{
-	/*
-	 * The hook does not know the disk any more, so what still waits goes on by
-	 * itself: the worker must not be asked, it would pass it through the gate.
-	 */
-	struct bio *bio;
-
-	flush_workqueue(origin->wq);
-	while ((bio = bio_list_pop(&origin->refused)))
-		bio_wouldblock_error(bio);
-	while ((bio = bio_list_pop(&origin->waiting)))
-		submit_bio_noacct(bio);
+	bpfsnap_gate_open(origin);
+	return ret;
 }
 
 static void free_origin(struct bpfsnap_origin *origin)
@@ -139,18 +165,20 @@ int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
 
 	/* An attached disk pins the module; the caller's open file does so until here. */
 	__module_get(THIS_MODULE);
-	bpfsnap_gate_close(origin);
 	bpfsnap_hook_add(origin);
 	ret = drain_unknown(origin, deadline);
 	if (ret)
 		goto unhook;
 	list_add_tail(&origin->list, &bpfsnap_origins);
-	bpfsnap_gate_open(origin);
 	return 0;
 
 unhook:
+	/* Unhooked first: nothing is held while what passed comes to its end. */
 	bpfsnap_hook_del(origin);
-	release_held(origin);
+	bpfsnap_gate_leave(origin);
+	bpfsnap_gate_close(origin);
+	while (bpfsnap_gate_drain(origin, jiffies + HZ))
+		;
 	free_origin(origin);
 	return ret;
 close:
@@ -163,6 +191,7 @@ free:
 int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg)
 {
 	struct bpfsnap_origin *origin = bpfsnap_origin_find(MKDEV(arg->major, arg->minor));
+	unsigned long deadline = jiffies + msecs_to_jiffies(DETACH_TIMEOUT_MS);
 	int ret;
 
 	lockdep_assert_held(&bpfsnap_lock);
@@ -171,16 +200,19 @@ int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg)
 	if (!list_empty(&origin->ranges))
 		return -EBUSY;
 
-	/* Completions of what passed come back to us: none may be left. */
+	/* What has passed, or is on its way back, comes back to us: none may be left. */
+	ret = bpfsnap_gate_settle(origin, deadline);
+	if (ret)
+		return ret;
 	bpfsnap_gate_close(origin);
-	ret = bpfsnap_gate_drain(origin, jiffies + msecs_to_jiffies(DETACH_TIMEOUT_MS));
+	ret = bpfsnap_gate_drain(origin, deadline);
 	if (ret) {
 		bpfsnap_gate_open(origin);
 		return ret;
 	}
 	bpfsnap_hook_del(origin);
 	list_del(&origin->list);
-	release_held(origin);
+	bpfsnap_gate_leave(origin);
 	free_origin(origin);
 	return 0;
 }

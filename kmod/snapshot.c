@@ -4,13 +4,18 @@
  *
  * bpfsnap_snapshot_create() goes the steps that uapi/bpfsnap.h lists.  What can
  * fail for lack of anything is done before the filesystems freeze; the images
- * appear after they have thawed, when there is something to see.  Each step has
- * its undo, and the undo of a step that did not complete is to do nothing.
+ * appear after they have thawed, when there is something to see, and can be opened
+ * once all are there.  Each step has its undo, and the undo of a step that did not
+ * complete is to do nothing.  (Only the epoch stays where it is once it has moved:
+ * blocks are then marked with a later epoch than need be, which reports too much,
+ * never too little.)
  *
  * One snapshot is held at a time.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "bpfsnap.h"
 #include "bpfsnap_switch.h"
@@ -44,6 +49,9 @@ static int check_store(const struct bpfsnap_range *range, const struct bpfsnap_s
 
 	if (!S_ISREG(inode->i_mode) || i_size_read(inode))
 		return -EINVAL;
+	/* Chunks would land at the end; or the buffer would have to be user memory. */
+	if (range->store->f_flags & (O_APPEND | O_DIRECT))
+		return -EINVAL;
 	if (!(range->store->f_mode & FMODE_READ) || !(range->store->f_mode & FMODE_WRITE) ||
 	    !(range->store->f_mode & FMODE_CAN_WRITE) || !(range->store->f_mode & FMODE_CAN_READ))
 		return -EBADF;
@@ -55,12 +63,33 @@ static int check_store(const struct bpfsnap_range *range, const struct bpfsnap_s
 	return 0;
 }
 
-static void free_range(struct bpfsnap_range *range)
+/* Frees ranges whose storage hangs: that must not make the caller hang. */
+static struct workqueue_struct *end_wq;
+
+static void end_range(struct bpfsnap_range *range)
 {
-	bpfsnap_image_destroy(range);
 	bpfsnap_cow_done(range);
 	fput(range->store);
 	kfree(range);
+}
+
+static void end_late_range(struct work_struct *work)
+{
+	end_range(container_of(work, struct bpfsnap_range, end_work));
+	/* bpfsnap_snapshot_exit() waits for this function to return. */
+	module_put(THIS_MODULE);
+}
+
+static void free_range(struct bpfsnap_range *range)
+{
+	bpfsnap_image_destroy(range);
+	if (range->store_late) {
+		__module_get(THIS_MODULE);
+		INIT_WORK(&range->end_work, end_late_range);
+		queue_work(end_wq, &range->end_work);
+	} else {
+		end_range(range);
+	}
 }
 
 /* Everything of a range that needs memory.  Nobody sees it yet. */
@@ -70,7 +99,7 @@ static struct bpfsnap_range *make_range(const struct bpfsnap_ioc_snap_create *ar
 {
 	const struct bpfsnap_snap_device *device = &devices[i];
 	struct bpfsnap_range *range;
-	u64 disk_sect;
+	u64 disk_sect, lbs_sect;
 	int ret;
 
 	*ret_step = BPFSNAP_STEP_NONE;
@@ -82,6 +111,12 @@ static struct bpfsnap_range *make_range(const struct bpfsnap_ioc_snap_create *ar
 	ret = -ENODEV;
 	range->origin = bpfsnap_origin_find(MKDEV(device->major, device->minor));
 	if (!range->origin)
+		goto free;
+	if (!disk_live(range->origin->disk))
+		goto free;
+	ret = -EINVAL;
+	lbs_sect = queue_logical_block_size(range->origin->disk->queue) >> SECTOR_SHIFT;
+	if ((device->start_sect | device->nr_sect) & (lbs_sect - 1))
 		goto free;
 	ret = -ERANGE;
 	disk_sect = get_capacity(range->origin->disk);
@@ -128,7 +163,7 @@ free:
 	return ERR_PTR(ret);
 }
 
-/* Ranges of one disk stand together, and don't overlap. */
+/* Ranges of one disk stand together and don't overlap, and each has its own file. */
 static int check_ranges(const struct snapshot *snap, u32 *ret_index)
 {
 	u32 i, j;
@@ -140,6 +175,8 @@ static int check_ranges(const struct snapshot *snap, u32 *ret_index)
 		for (j = 0; j < i; j++) {
 			const struct bpfsnap_range *b = snap->ranges[j];
 
+			if (file_inode(a->store) == file_inode(b->store))
+				return -EINVAL;
 			if (a->origin != b->origin)
 				continue;
 			if (first_of_disk(snap, i))
@@ -152,45 +189,111 @@ static int check_ranges(const struct snapshot *snap, u32 *ret_index)
 	return 0;
 }
 
-struct frozen {
-	bpfsnap_bdev_t bdev;
-	bool frozen;
+/*
+ * The frozen filesystems of one attempt.  Freezing can take as long as the slowest
+ * of them needs to write back, and can't be interrupted; the watchdog thaws those
+ * that wait for it when the deadline is over.
+ */
+struct freezer {
+	struct mutex lock;		/* protects the rest */
+	struct delayed_work watchdog;
+	bool expired;
+	u32 nr;
+	struct {
+		bpfsnap_bdev_t bdev;
+		bool frozen;
+	} item[];
 };
 
-static void thaw(struct frozen *list, u32 nr)
+static void thaw_all(struct freezer *freezer)
 {
-	while (nr--) {
-		if (list[nr].frozen)
-			bdev_thaw(bpfsnap_bdev(list[nr].bdev));
-		bpfsnap_bdev_close(list[nr].bdev);
+	u32 i = freezer->nr;
+
+	lockdep_assert_held(&freezer->lock);
+	while (i--) {
+		if (freezer->item[i].frozen)
+			bdev_thaw(bpfsnap_bdev(freezer->item[i].bdev));
+		freezer->item[i].frozen = false;
 	}
 }
 
-static int freeze(struct frozen *list, const struct bpfsnap_dev *devs, u32 nr, u32 *ret_index)
+static void freeze_expired(struct work_struct *work)
+{
+	struct freezer *freezer = container_of(to_delayed_work(work), struct freezer, watchdog);
+
+	mutex_lock(&freezer->lock);
+	freezer->expired = true;
+	thaw_all(freezer);
+	mutex_unlock(&freezer->lock);
+}
+
+/* Thaw what is frozen, and say whether all of it was frozen until now. */
+static bool thaw(struct freezer *freezer)
+{
+	bool in_time;
+
+	cancel_delayed_work_sync(&freezer->watchdog);
+	mutex_lock(&freezer->lock);
+	in_time = !freezer->expired;
+	thaw_all(freezer);
+	mutex_unlock(&freezer->lock);
+	while (freezer->nr)
+		bpfsnap_bdev_close(freezer->item[--freezer->nr].bdev);
+	return in_time;
+}
+
+/* Is @bdev where the storage of a range lives?  Then storing would wait for the thaw. */
+static bool holds_store(const struct snapshot *snap, const struct block_device *bdev)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_ranges; i++)
+		if (file_inode(snap->ranges[i]->store)->i_sb->s_bdev == bdev)
+			return true;
+	return false;
+}
+
+static int freeze_one(struct freezer *freezer, const struct snapshot *snap, dev_t dev)
+{
+	bpfsnap_bdev_t handle = bpfsnap_bdev_open(dev);
+	int ret;
+
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	ret = holds_store(snap, bpfsnap_bdev(handle)) ? -EXDEV :
+							bdev_freeze(bpfsnap_bdev(handle));
+	/* EBUSY: frozen by somebody else already, who will thaw it. */
+	if (ret && ret != -EBUSY) {
+		bpfsnap_bdev_close(handle);
+		return ret;
+	}
+
+	mutex_lock(&freezer->lock);
+	freezer->item[freezer->nr].bdev = handle;
+	freezer->item[freezer->nr].frozen = !ret;
+	freezer->nr++;
+	ret = 0;
+	if (freezer->expired) {
+		thaw_all(freezer);
+		ret = -ETIMEDOUT;
+	}
+	mutex_unlock(&freezer->lock);
+	return ret;
+}
+
+static int freeze(struct freezer *freezer, const struct snapshot *snap,
+		  const struct bpfsnap_dev *devs, u32 nr, u32 *ret_index)
 {
 	u32 i;
 	int ret;
 
 	for (i = 0; i < nr; i++) {
 		*ret_index = i;
-		list[i].bdev = bpfsnap_bdev_open(MKDEV(devs[i].major, devs[i].minor));
-		if (IS_ERR(list[i].bdev)) {
-			ret = PTR_ERR(list[i].bdev);
-			goto undo;
-		}
-		ret = bdev_freeze(bpfsnap_bdev(list[i].bdev));
-		/* EBUSY: frozen by somebody else already, who will thaw it. */
-		list[i].frozen = !ret;
-		if (ret && ret != -EBUSY) {
-			bpfsnap_bdev_close(list[i].bdev);
-			goto undo;
-		}
+		ret = freeze_one(freezer, snap, MKDEV(devs[i].major, devs[i].minor));
+		if (ret)
+			return ret;
 	}
 	return 0;
-
-undo:
-	thaw(list, i);
-	return ret;
 }
 
 static void open_gates(const struct snapshot *snap, u32 nr)
@@ -275,22 +378,25 @@ static void disarm(const struct snapshot *snap)
 
 /* From freeze to thaw.  On failure everything is as before. */
 static int hold(struct snapshot *snap, struct bpfsnap_ioc_snap_create *arg,
-		const struct bpfsnap_dev *freeze_devs, struct frozen *frozen)
+		const struct bpfsnap_dev *freeze_devs, struct freezer *freezer)
 {
-	unsigned long deadline;
+	unsigned long timeout = msecs_to_jiffies(arg->timeout_ms);
+	/* Reclaim would write to filesystems that are frozen, disks that are held. */
+	unsigned int noio = memalloc_noio_save();
 	ktime_t begin;
 	u32 i;
 	int ret;
 
+	/* The freeze has the deadline for itself, and then the hold: each is an outage. */
+	queue_delayed_work(system_unbound_wq, &freezer->watchdog, 2 * timeout);
 	arg->failed_step = BPFSNAP_STEP_FREEZE;
-	ret = freeze(frozen, freeze_devs, arg->nr_freeze, &arg->failed_index);
+	ret = freeze(freezer, snap, freeze_devs, arg->nr_freeze, &arg->failed_index);
 	if (ret)
-		return ret;
+		goto thaw;
 
 	arg->failed_step = BPFSNAP_STEP_DRAIN;
 	begin = ktime_get();
-	deadline = jiffies + msecs_to_jiffies(arg->timeout_ms);
-	ret = close_gates(snap, deadline, &arg->failed_index);
+	ret = close_gates(snap, jiffies + timeout, &arg->failed_index);
 	if (ret)
 		goto thaw;
 
@@ -303,7 +409,14 @@ static int hold(struct snapshot *snap, struct bpfsnap_ioc_snap_create *arg,
 	for (i = 0; i < snap->nr_ranges; i++)
 		snap->ranges[i]->info.hold_ns = arg->hold_ns;
 thaw:
-	thaw(frozen, arg->nr_freeze);
+	memalloc_noio_restore(noio);
+	/* Thawed too early, the filesystems were not frozen at the instant. */
+	if (!thaw(freezer) && !ret) {
+		disarm(snap);
+		arg->failed_step = BPFSNAP_STEP_FREEZE;
+		arg->failed_index = 0;
+		ret = -ETIMEDOUT;
+	}
 	return ret;
 }
 
@@ -318,6 +431,8 @@ static int publish(const struct snapshot *snap, u32 *ret_index)
 		if (ret)
 			return ret;
 	}
+	for (i = 0; i < snap->nr_ranges; i++)
+		bpfsnap_image_unend(snap->ranges[i]);
 	return 0;
 }
 
@@ -325,7 +440,7 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 			    struct bpfsnap_snap_device *devices,
 			    const struct bpfsnap_dev *freeze_devs)
 {
-	struct frozen *frozen = NULL;
+	struct freezer *freezer;
 	struct snapshot *snap;
 	int ret = -ENOMEM;
 
@@ -337,11 +452,11 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 	snap = kzalloc(struct_size(snap, ranges, arg->nr_devices), GFP_KERNEL);
 	if (!snap)
 		return ret;
-	if (arg->nr_freeze) {
-		frozen = kcalloc(arg->nr_freeze, sizeof(*frozen), GFP_KERNEL);
-		if (!frozen)
-			goto free;
-	}
+	freezer = kzalloc(struct_size(freezer, item, arg->nr_freeze), GFP_KERNEL);
+	if (!freezer)
+		goto free;
+	mutex_init(&freezer->lock);
+	INIT_DELAYED_WORK(&freezer->watchdog, freeze_expired);
 	for (; snap->nr_ranges < arg->nr_devices; snap->nr_ranges++) {
 		struct bpfsnap_range *range;
 
@@ -358,7 +473,7 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 	if (ret)
 		goto free;
 
-	ret = hold(snap, arg, freeze_devs, frozen);
+	ret = hold(snap, arg, freeze_devs, freezer);
 	if (ret)
 		goto free;
 
@@ -381,13 +496,13 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 		devices[i].track_sect = info->track_sect;
 	}
 	held = snap;
-	kfree(frozen);
+	kfree(freezer);
 	return 0;
 
 free:
 	while (snap->nr_ranges)
 		free_range(snap->ranges[--snap->nr_ranges]);
-	kfree(frozen);
+	kfree(freezer);
 	kfree(snap);
 	return ret;
 }
@@ -433,4 +548,15 @@ u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room)
 		items[i].dropped_discards = atomic64_read(&range->dropped_discards);
 	}
 	return held->nr_ranges;
+}
+
+int bpfsnap_snapshot_init(void)
+{
+	end_wq = alloc_workqueue("bpfsnap-end", WQ_UNBOUND, 0);
+	return end_wq ? 0 : -ENOMEM;
+}
+
+void bpfsnap_snapshot_exit(void)
+{
+	destroy_workqueue(end_wq);
 }

@@ -12,7 +12,7 @@ vm-modules: ## the module for every kernel of KERNELS
 		$(MAKE) --no-print-directory module KDIR=$$kdir; \
 	done
 
-tools: $(B)/tests/bin/ioc
+tools: $(patsubst tests/tools/%.c,$(B)/tests/bin/%,$(wildcard tests/tools/*.c))
 
 $(B)/tests/bin/%: tests/tools/%.c
 	$(call say,CC,$@)
@@ -20,7 +20,7 @@ $(B)/tests/bin/%: tests/tools/%.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $<
 
 vm-check: all vm-modules tools ## the scenarios of tests/vm on KERNELS
-	$(Q)tests/check-vm "$(KERNELS)" $(SCENARIOS)
+	$(Q)set -e; for k in $(KERNELS); do for s in $(SCENARIOS); do $(VM)/run $$k $$s; done; done
 
 bpf-check: $(B)/tests/bpf/t_track ## the tracking programs on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track
@@ -30,13 +30,11 @@ $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lcmocka -lbpf
 
-check: ## all tests, in VMs where they need the module
-	$(Q)tests/deps.sh
+check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
 
-demo: ## the main job on real input: live incremental backup of ext4 under load
-	$(Q)tests/deps.sh
-	$(Q)tests/demo $(if $(filter 1,$(HOST)),--host,$(KERNELS))
+demo: deps ## the main job on real input: live incremental backup of ext4 under load
+	$(Q)tests/demo/run $(if $(filter 1,$(HOST)),--host,$(KERNELS))
 
 shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with everything loaded
 	$(Q)$(VM)/run --shell $(firstword $(KERNELS)) $(VM)/scenarios/00-empty

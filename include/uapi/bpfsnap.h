@@ -26,9 +26,12 @@
  *   5. copy-on-write is armed for all ranges, the gates open, the filesystems
  *      thaw.
  *
- * Steps 2 to 5 have one deadline, @timeout_ms.  Whatever fails, everything
- * done so far is undone before the call returns, and @failed_step with
- * @failed_index say where it ended.
+ * Steps 2 to 5 have one deadline, @timeout_ms.  Freezing may take that long
+ * besides: filesystems are thawed, and the call fails, twice @timeout_ms after its
+ * beginning at the latest.  Whatever fails, everything done so far is undone before
+ * the call returns, and @failed_step with @failed_index say where it ended.  Only
+ * the epoch may have moved: blocks are then marked later than need be, which
+ * reports too much, never too little.
  *
  * All calls need CAP_SYS_ADMIN.  Reserved fields and unknown flags must be 0
  * (EINVAL).  Device numbers are passed as major and minor.  Sectors are of
@@ -86,7 +89,8 @@ struct bpfsnap_ioc_version {
  *
  * Errors: ENODEV no such disk; EINVAL a partition, or flags; EEXIST attached
  * already; EROFS read-only disk; ENOSPC disk of no size; EOPNOTSUPP zoned, DAX,
- * inline encryption or an integrity profile; ETIMEDOUT writes from before the
+ * inline encryption, an integrity profile, logical blocks of over 4 KiB, or a
+ * bio-based disk that does not account its writes in flight; ETIMEDOUT writes from before the
  * call did not end in time; ENOMEM.
  */
 struct bpfsnap_ioc_attach {
@@ -170,9 +174,12 @@ struct bpfsnap_dev {
  * @failed_step: out, enum bpfsnap_step
  * @failed_index: out, index into @devices or, for STEP_FREEZE, into @freeze
  *
- * Errors: EBUSY a snapshot is held already; ENODEV not attached; ERANGE range beyond
- * the disk; EBADF, EINVAL storage file; EXDEV storage file on a disk of the snapshot;
- * ETIMEDOUT drain; ENOPROTOOPT no acknowledgement from a tracking program; ENOMEM.
+ * Errors: EBUSY a snapshot is held already; ENODEV not attached, or the disk is gone;
+ * ERANGE range beyond the disk; EINVAL ranges overlap, share a file, stand apart or
+ * are not aligned to logical blocks; EBADF, EINVAL, EFBIG storage file not fit (not
+ * regular, not empty, O_APPEND, O_DIRECT, too small a filesystem); EXDEV storage file
+ * on a disk of the snapshot or on a filesystem to be frozen; ETIMEDOUT freeze or
+ * drain; ENOPROTOOPT no acknowledgement from a tracking program; ENOMEM.
  */
 struct bpfsnap_ioc_snap_create {
 	__u8 id[16];
