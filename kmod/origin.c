@@ -41,7 +41,7 @@ struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev)
 static bool accounts_inflight(const struct gendisk *disk)
 {
 	/* These account always, or complete a write before its submission returns. */
-	static const char * const known[] = { "ram", "zram", "bcache" };
+	static const char * const known[] = { BPFSNAP_ACCOUNTS_ALWAYS };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(known); i++)

@@ -122,6 +122,16 @@ static inline bool bpfsnap_inline_crypto(const struct request_queue *q)
 }
 #endif
 
+/*
+ * Does this disk account its writes in flight although its queue's iostats are off?
+ * dm did until 6.11, when BLK_FEAT_IO_STAT came (cdb2497918cc2).
+ */
+#ifdef BLK_FEAT_IO_STAT
+#define BPFSNAP_ACCOUNTS_ALWAYS	"ram", "zram", "bcache"
+#else
+#define BPFSNAP_ACCOUNTS_ALWAYS	"ram", "zram", "bcache", "dm-"
+#endif
+
 #ifndef HAVE_FREEZE_NOMEMSAVE
 #define blk_mq_unfreeze_queue_nomemrestore	blk_mq_unfreeze_queue
 #endif
