@@ -11,8 +11,11 @@ BUILD='build-essential clang llvm bpftool pkg-config perl bc flex bison
 libbpf-dev libelf-dev zlib1g-dev libjson-c-dev uuid-dev libsmartcols-dev
 libkmod-dev libblkid-dev libmount-dev'
 
+# The 6.12 headers generate BTF for modules, and want this for it.
+MODULE='pahole'
+
 # To test without a virtual machine.
-TEST='libcmocka-dev jq shellcheck'
+TEST='libcmocka-dev jq shellcheck groff-base git'
 
 # To boot Debian kernels in QEMU: the machine, and what the guest is made of.
 LABORATORY='qemu-system-x86 busybox-static cpio xz-utils zstd kmod fio
@@ -24,7 +27,7 @@ installed() {
 }
 
 missing=
-for package in $BUILD $TEST $LABORATORY; do
+for package in $BUILD $MODULE $TEST $LABORATORY; do
 	installed "$package" || missing="$missing $package"
 done
 missing=${missing# }
