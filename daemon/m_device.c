@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "diskflush.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
@@ -66,7 +67,7 @@ static int explain_attach(const struct device *d, int error, struct fault *fault
 		why = "it has no size";
 		break;
 	case EOPNOTSUPP:
-		why = "zoned, DAX, inline encryption and integrity profiles are not supported";
+		why = "it is zoned or DAX, or has inline encryption or an integrity profile, or its driver takes writes that nobody sees (brd, zram and pmem before Linux 6.3) or does not account them";
 		break;
 	case EINVAL:
 		why = "the kernel module does not take such a device";
@@ -104,10 +105,12 @@ static int track(struct tracker *tracker, const struct device *d, unsigned int b
 		return fault_system(fault, "map", r,
 				    "The map of %s could not be made: %s; a coarser granularity needs less memory.",
 				    d->disk_name, strerror(-r));
-	if (!with_module)
-		return 0;
-	r = put_gate(d->disk_key);
+	r = with_module ? put_gate(d->disk_key) : 0;
+	/* What is in flight has been seen by nobody. */
+	if (r >= 0)
+		r = disk_flush(d->disk_key, ATTACH_TIMEOUT_MS);
 	if (r < 0) {
+		(void)kctl_detach(d->disk_key);
 		tracker_remove(tracker, d->disk_key);
 		return explain_attach(d, r, fault);
 	}
@@ -131,6 +134,7 @@ int method_attach_device(struct call *call, struct fault *fault)
 {
 	struct tracker *tracker = call->daemon->tracker;
 	struct bpfsnap_device tracked;
+	char level[32];
 	unsigned int block_shift = 0;
 	struct device d;
 	bool with_module;
@@ -147,6 +151,10 @@ int method_attach_device(struct call *call, struct fault *fault)
 				    "%s is attached already.", d.disk_name);
 	if (d.disk_nr_sect == 0)
 		return explain_attach(&d, -ENOSPC, fault);
+	/* It accounts nothing, and sends its bios on in a way that hides them. */
+	if (sysfs_string(d.disk_key, "md/level", level, sizeof(level)) == 0 &&
+	    strcmp(level, "linear") == 0)
+		return explain_attach(&d, -EOPNOTSUPP, fault);
 	with_module = has_module(call->daemon);
 	r = tracker_load(tracker, with_module, fault);
 	if (r < 0)

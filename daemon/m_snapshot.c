@@ -10,6 +10,7 @@
 
 #include <uuid/uuid.h>
 
+#include "aside.h"
 #include "device.h"
 #include "doubt.h"
 #include "kctl.h"
@@ -17,6 +18,13 @@
 #include "log.h"
 #include "snapshot.h"
 #include "view.h"
+
+enum {
+	STORAGE_UNIT_BYTES	= 1 << 20,
+	MEMORY_MIN_BYTES	= 1 << 20,
+};
+
+static const int64_t MEMORY_MAX_BYTES = 1ll << 40;
 
 static void put_reason(struct json_object *o, const struct view *view,
 		       const struct bpfsnap_snap_info *info, const struct bpfsnap_device *tracked)
@@ -54,7 +62,12 @@ static struct json_object *show_range(const struct view *view, const struct bpfs
 	put_u64(o, "since", info->epoch ? info->epoch - 1 : 0);
 	put_reason(o, view, info, is_tracked ? &tracked : NULL);
 	put_string(o, "error", info->error ? strerror((int)info->error) : NULL);
+	put_u64(o, "failed_offset", info->error ? info->failed_sect << 9 : 0);
 	put_u64(o, "copied_bytes", info->copied_bytes);
+	put_u64(o, "dropped_discards", info->dropped_discards);
+	put_u64(o, "stored_bytes", info->store_used_bytes);
+	put_u64(o, "limit_bytes", info->store_limit_bytes);
+	put_u64(o, "index_bytes", info->index_bytes);
 	put_u64(o, "gate_bios", info->gate_bios);
 	put_u64(o, "track_bios", info->track_bios);
 	return o;
@@ -78,6 +91,9 @@ static struct json_object *show_snapshot(const struct view *view,
 	put_string(o, "snapshot", text);
 	put_u64(o, "created_ns", first ? first->created_ns : 0);
 	put_u64(o, "hold_ns", first ? first->hold_ns : 0);
+	json_object_object_add(o, "writable",
+			       json_object_new_boolean(first && first->flags & BPFSNAP_SNAP_WRITABLE));
+	put_u64(o, "memory_bytes", first ? first->memory_bytes : 0);
 	json_object_object_add(o, "devices", devices);
 	return o;
 }
@@ -116,10 +132,11 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 	struct json_object *devices = json_object_object_get(call->args, "devices");
 	struct snapshot_request request = {
 		.nr_paths = json_object_array_length(devices),
-		.storage_dir = arg_string(call, "storage") ?: call->daemon->storage_dir,
+		.storage = arg_string(call, "storage") ?: call->daemon->storage_dir,
 		.checkpoint = arg_string(call, "checkpoint"),
+		.writable = json_object_get_boolean(json_object_object_get(call->args, "writable")),
 	};
-	int64_t timeout_ms;
+	int64_t timeout_ms, limit_bytes, memory_bytes;
 	int r;
 
 	if (request.nr_paths == 0 || request.nr_paths > SNAPSHOT_DEVICES_MAX)
@@ -131,6 +148,15 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 	if (r < 0)
 		return r;
 	request.timeout_ms = (uint32_t)timeout_ms;
+	r = arg_int(call, "limit", STORAGE_UNIT_BYTES, INT64_MAX, 0, &limit_bytes, fault);
+	if (r < 0)
+		return r;
+	/* In whole units: what is set aside on a disk is so many blocks. */
+	request.limit_bytes = (uint64_t)limit_bytes / STORAGE_UNIT_BYTES * STORAGE_UNIT_BYTES;
+	r = arg_int(call, "memory", MEMORY_MIN_BYTES, MEMORY_MAX_BYTES, 0, &memory_bytes, fault);
+	if (r < 0)
+		return r;
+	request.memory_bytes = (uint64_t)memory_bytes;
 	for (size_t i = 0; i < request.nr_paths; i++)
 		request.paths[i] = json_object_get_string(json_object_array_get_idx(devices, i));
 	*ret_request = request;
@@ -153,8 +179,10 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 		return r;
 	uuid_generate_random(id);
 	r = snapshot_take(&snapshot_kernel_ops, call->daemon->tracker, id, &request, fault);
-	if (r < 0)
+	if (r < 0) {
+		aside_clean();
 		return r;
+	}
 	uuid_unparse_lower(id, text);
 	log_info("took snapshot %s of %zu devices", text, request.nr_paths);
 	r = show_snapshots(call, id, &snapshots, fault);
@@ -201,6 +229,7 @@ int method_destroy_snapshot(struct call *call, struct fault *fault)
 	if (r < 0)
 		return fault_system(fault, "destroy", r, "%s could not be destroyed: %s.", text,
 				    strerror(-r));
+	aside_clean();
 	log_info("destroyed snapshot %s", text);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "kload.h"
+#include "aside.h"
 #include "log.h"
 #include "methods.h"
 #include "notify.h"
@@ -152,6 +153,7 @@ int main(int argc, char *argv[])
 	}
 	daemon.tracker = tracker;
 	look_around(&daemon);
+	aside_clean();
 	r = server_run(&daemon, settings.socket_path, ready);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -25,7 +25,6 @@ static const struct {
 	[REASON_NOT_ATTACHED]		= { OURS("NotAttached"), "device", ENODEV },
 	[REASON_DRAIN_TIMEOUT]		= { OURS("DrainTimeout"), "device", ETIMEDOUT },
 	[REASON_FREEZE_FAILED]		= { OURS("FreezeFailed"), "device", EIO },
-	[REASON_SNAPSHOT_EXISTS]	= { OURS("SnapshotExists"), "snapshot", EBUSY },
 	[REASON_SNAPSHOT_NOT_FOUND]	= { OURS("SnapshotNotFound"), "snapshot", ENOENT },
 	[REASON_SNAPSHOT_BUSY]		= { OURS("SnapshotBusy"), "snapshot", EBUSY },
 	[REASON_STORAGE_UNSUITABLE]	= { OURS("StorageUnsuitable"), "path", EXDEV },

@@ -106,19 +106,26 @@ static int sort(struct taking *t, struct fault *fault)
 	return 0;
 }
 
+static size_t nr_stores(const struct snapshot_plan *plan)
+{
+	return plan->storage_kind == STORAGE_FILES ? plan->nr_ranges : 1;
+}
+
 static int open_stores(struct taking *t, struct fault *fault)
 {
 	int r;
 
-	r = t->ops->check_storage(t->ctx, t->request->storage_dir, &t->plan, fault);
+	r = t->ops->check_storage(t->ctx, &t->plan, fault);
 	if (r < 0)
 		return r;
-	while (t->nr_stores < t->plan.nr_ranges) {
-		r = t->ops->open_store(t->ctx, t->request->storage_dir, fault);
+	while (t->nr_stores < nr_stores(&t->plan)) {
+		r = t->ops->open_store(t->ctx, &t->plan, fault);
 		if (r < 0)
 			return r;
 		t->plan.store_fds[t->nr_stores++] = r;
 	}
+	for (size_t i = t->nr_stores; i < t->plan.nr_ranges; i++)
+		t->plan.store_fds[i] = t->plan.store_fds[0];
 	return 0;
 }
 
@@ -228,8 +235,7 @@ int snapshot_take(const struct snapshot_ops *ops, void *ctx, const uint8_t id[16
 		.ops = ops,
 		.ctx = ctx,
 		.request = request,
-		.plan.storage_dir = request->storage_dir,
-		.plan.timeout_ms = request->timeout_ms,
+		.plan.request = request,
 	};
 	size_t i;
 	int r = 0;

@@ -20,22 +20,36 @@ enum {
 /**
  * struct snapshot_request - what a client asks for
  * @paths: of the devices
- * @storage_dir: for difference storage
+ * @storage: for old content: a directory, or a block device
  * @checkpoint: a name, or NULL
+ * @writable: may the images be written to?
+ * @limit_bytes: most old content that is kept for each device, 0 for as much as there is room
+ * @memory_bytes: most memory that it takes on its way, 0 for the module's default
  */
 struct snapshot_request {
 	const char *paths[SNAPSHOT_DEVICES_MAX];
 	size_t nr_paths;
-	const char *storage_dir;
+	const char *storage;
 	uint32_t timeout_ms;
 	const char *checkpoint;
+	bool writable;
+	uint64_t limit_bytes;
+	uint64_t memory_bytes;
+};
+
+/** enum snapshot_storage - what kind of place old content goes to */
+enum snapshot_storage {
+	STORAGE_FILES,	/* an unnamed file for each range */
+	STORAGE_DEVICE,	/* one block device for all ranges */
+	STORAGE_PINNED,	/* one file on the snapshot's own disk, for all ranges */
 };
 
 /**
  * struct snapshot_plan - what the kernel is told
  * @id: name of the snapshot
  * @ranges: ranges of one disk stand together, disks on top of a stack first
- * @store_fds: one for each range
+ * @store_fds: one for each range, or the same for all
+ * @storage_kind: what they are
  * @freeze: devices whose filesystems are frozen, top of a stack first
  * @epoch: the one that starts
  */
@@ -44,9 +58,9 @@ struct snapshot_plan {
 	struct device ranges[SNAPSHOT_DEVICES_MAX];
 	int store_fds[SNAPSHOT_DEVICES_MAX];
 	size_t nr_ranges;
+	enum snapshot_storage storage_kind;
 	struct keys freeze;
-	const char *storage_dir;
-	uint32_t timeout_ms;
+	const struct snapshot_request *request;
 	uint32_t epoch;
 };
 
@@ -62,11 +76,10 @@ struct snapshot_ops {
 	/** is_above - does one disk stand on another? Return: 1, 0 or −errno */
 	int (*is_above)(void *ctx, const struct device *upper, const struct device *lower,
 			struct fault *fault);
-	/** check_storage - does a directory stand on none of the disks? */
-	int (*check_storage)(void *ctx, const char *dir, const struct snapshot_plan *plan,
-			     struct fault *fault);
-	/** open_store - Return: an empty file's descriptor or −errno */
-	int (*open_store)(void *ctx, const char *dir, struct fault *fault);
+	/** check_storage - can old content go there? Sets @plan->storage_kind */
+	int (*check_storage)(void *ctx, struct snapshot_plan *plan, struct fault *fault);
+	/** open_store - Return: a descriptor or −errno */
+	int (*open_store)(void *ctx, const struct snapshot_plan *plan, struct fault *fault);
 	void (*close_store)(void *ctx, int fd);
 	/** next_epoch - the epoch to start */
 	int (*next_epoch)(void *ctx, uint32_t *ret_epoch, struct fault *fault);

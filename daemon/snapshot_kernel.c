@@ -6,16 +6,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <uuid/uuid.h>
 
+#include "aside.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
 #include "stack.h"
 #include "tracker.h"
+
+enum {
+	LOW_PART = 10,	/* of the limit: told of when less is left */
+};
 
 _Static_assert((int)SNAPSHOT_DEVICES_MAX == (int)BPFSNAP_MAX_DEVICES, "limits agree");
 _Static_assert((int)SNAPSHOT_TIMEOUT_MAX_MS == (int)BPFSNAP_MAX_TIMEOUT_MS, "limits agree");
@@ -76,36 +85,127 @@ static int op_is_above(void *ctx, const struct device *upper, const struct devic
 	return 0;
 }
 
-static int op_check_storage(void *ctx, const char *dir, const struct snapshot_plan *plan,
-			    struct fault *fault)
+static bool is_planned(const struct snapshot_plan *plan, uint32_t disk_key)
 {
-	_cleanup_(chains_done) struct chains chains = { 0 };
-	int r;
+	for (size_t i = 0; i < plan->nr_ranges; i++)
+		if (plan->ranges[i].disk_key == disk_key)
+			return true;
+	return false;
+}
 
-	if (dir[0] != '/')
-		return fault_storage(fault, dir, "A directory is named by an absolute path.");
-	r = stack_below_path(dir, &chains, fault);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < chains.nr; i++)
-		for (size_t j = 0; j < plan->nr_ranges; j++)
-			if (chains.items[i].disk_key == plan->ranges[j].disk_key)
-				return fault_storage(fault, dir,
-						     "Old content of %s cannot be kept on its own disk: %s.",
-						     plan->ranges[j].name, chains.items[i].text);
+/* The chains that end on a disk of the snapshot: how many, and the first. */
+static size_t count_own(const struct snapshot_plan *plan, const struct chains *chains,
+			const struct chain **ret_first)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < chains->nr; i++)
+		if (is_planned(plan, chains->items[i].disk_key) && nr++ == 0)
+			*ret_first = &chains->items[i];
+	return nr;
+}
+
+/*
+ * A file on the snapshot's own disk can be set aside and pinned, if its filesystem is on
+ * that very disk: with another device of the snapshot in between or below, what is
+ * written there would be copied there.
+ */
+static int check_own(struct snapshot_plan *plan, const struct chains *chains,
+		     const struct chain *own, size_t nr_own, struct fault *fault)
+{
+	const char *dir = plan->request->storage;
+
+	if (nr_own > 1 || own != &chains->items[0])
+		return fault_storage(fault, dir, "Old content cannot be kept on a device of the snapshot: %s.",
+				     own->text);
+	if (!plan->request->limit_bytes)
+		return fault_storage(fault, dir,
+				     "Old content cannot be kept on the snapshot's own disk without a limit: %s. With a limit, so much is set aside there beforehand.",
+				     own->text);
+	if (plan->request->writable)
+		return fault_storage(fault, dir,
+				     "Images that take writes need a storage that is not on the snapshot's own disk: %s.",
+				     own->text);
+	plan->storage_kind = STORAGE_PINNED;
 	return 0;
 }
 
-static int op_open_store(void *ctx, const char *dir, struct fault *fault)
+static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *fault)
 {
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	_cleanup_(chains_done) struct chains chains = { 0 };
+	const char *path = plan->request->storage;
+	const struct chain *own;
+	int r;
+
+	r = stack_below(key, &chains);
+	if (r < 0)
+		return fault_storage(fault, path, "What %s stands on cannot be determined: %s.", path,
+				     strerror(-r));
+	if (count_own(plan, &chains, &own) > 0)
+		return fault_storage(fault, path,
+				     "Old content cannot be kept on a device of the snapshot: %s.",
+				     own->text);
+	plan->storage_kind = STORAGE_DEVICE;
+	return 0;
+}
+
+static int op_check_storage(void *ctx, struct snapshot_plan *plan, struct fault *fault)
+{
+	_cleanup_(chains_done) struct chains chains = { 0 };
+	const char *path = plan->request->storage;
+	const struct chain *own;
+	struct stat st;
+	size_t nr_own;
+	int r;
+
+	if (path[0] != '/')
+		return fault_storage(fault, path, "A storage is named by an absolute path.");
+	if (stat(path, &st) < 0)
+		return fault_storage(fault, path, "%s: %s.", path, strerror(errno));
+	if (S_ISBLK(st.st_mode))
+		return check_device(plan, key_make(major(st.st_rdev), minor(st.st_rdev)), fault);
+	if (!S_ISDIR(st.st_mode))
+		return fault_storage(fault, path, "%s is neither a directory nor a block device.", path);
+	r = stack_below_path(path, &chains, fault);
+	if (r < 0)
+		return r;
+	plan->storage_kind = STORAGE_FILES;
+	nr_own = count_own(plan, &chains, &own);
+	return nr_own > 0 ? check_own(plan, &chains, own, nr_own, fault) : 0;
+}
+
+static int open_storage(const struct snapshot_plan *plan)
+{
+	const char *path = plan->request->storage;
+	int fd;
+
+	if (plan->storage_kind == STORAGE_DEVICE)
+		return open(path, O_RDWR | O_CLOEXEC);
+	if (plan->storage_kind == STORAGE_PINNED) {
+		fd = aside_create(path, plan->id, plan->request->limit_bytes);
+		errno = fd < 0 ? -fd : 0;
+		return fd;
+	}
+	/* Past the page cache where the filesystem can do that. */
+	fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
+	return fd < 0 && errno == EINVAL ? open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : fd;
+}
+
+static int op_open_store(void *ctx, const struct snapshot_plan *plan, struct fault *fault)
+{
+	_cleanup_(closep) int fd = open_storage(plan);
+	const char *path = plan->request->storage;
 
 	if (fd >= 0)
-		return fd;
+		return TAKE_FD(fd);
 	if (errno == EOPNOTSUPP || errno == EISDIR)
-		return fault_storage(fault, dir,
-				     "The filesystem of %s has no unnamed temporary files.", dir);
-	return fault_storage(fault, dir, "No file can be made in %s: %s.", dir, strerror(errno));
+		return fault_storage(fault, path,
+				     "The filesystem of %s has no unnamed temporary files.", path);
+	if (plan->storage_kind == STORAGE_PINNED)
+		return fault_storage(fault, path, "%" PRIu64 " bytes cannot be set aside in %s: %s.",
+				     plan->request->limit_bytes, path, strerror(errno));
+	return fault_storage(fault, path, "%s cannot be opened for old content: %s.", path,
+			     strerror(errno));
 }
 
 static void op_close_store(void *ctx, int fd)
@@ -171,16 +271,27 @@ static int op_list_freeze(void *ctx, struct snapshot_plan *plan, struct fault *f
 	return 0;
 }
 
-static int fault_exists(struct fault *fault)
+static int explain_store(const struct snapshot_plan *plan, const struct device *d, int error,
+			 struct fault *fault)
 {
-	_cleanup_(freep) struct bpfsnap_snap_info *infos = NULL;
-	char id[37] = "";
-	size_t nr;
+	const char *path = plan->request->storage, *why = strerror(-error);
 
-	if (kctl_snapshots(&infos, &nr) == 0 && nr > 0)
-		uuid_unparse_lower(infos[0].id, id);
-	return fault_snapshot(fault, REASON_SNAPSHOT_EXISTS, id,
-			      "A snapshot is held already; one at a time.");
+	switch (-error) {
+	case EBUSY:
+		why = "it is in use";
+		break;
+	case EXDEV:
+		why = "it is on a device of the snapshot, or on one whose snapshot is stored there, or on a filesystem to be frozen";
+		break;
+	case EOPNOTSUPP:
+		why = "its filesystem cannot promise that the file's blocks stay where they are (shared, compressed, or smaller than 4 KiB)";
+		break;
+	case EFBIG:
+		why = "the free space is too scattered";
+		break;
+	}
+	return fault_storage(fault, path, "Old content of %s cannot be kept in %s: %s.", d->name,
+			     path, why);
 }
 
 /* What the kernel's refusal means; the step tells which list the index belongs to. */
@@ -193,8 +304,6 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 
 	switch ((enum bpfsnap_step)create->failed_step) {
 	case BPFSNAP_STEP_NONE:
-		if (error == -EBUSY)
-			return fault_exists(fault);
 		break;
 	case BPFSNAP_STEP_ORIGIN:
 		if (error == -ERANGE)
@@ -205,9 +314,7 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 				    "The kernel module does not take %s: %s.", d->disk_name,
 				    strerror(-error));
 	case BPFSNAP_STEP_STORE:
-		return fault_storage(fault, plan->storage_dir,
-				     "The kernel module does not take a file in %s for %s: %s.",
-				     plan->storage_dir, d->name, strerror(-error));
+		return explain_store(plan, d, error, fault);
 	case BPFSNAP_STEP_IMAGE:
 		return fault_system(fault, "image", error,
 				    "The image block device of %s could not be made: %s.", d->name,
@@ -221,7 +328,7 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 	case BPFSNAP_STEP_DRAIN:
 		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->name,
 				    "Writes in flight to %s did not end within %u ms.",
-				    d->disk_name, plan->timeout_ms);
+				    d->disk_name, plan->request->timeout_ms);
 	case BPFSNAP_STEP_SWITCH:
 		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
 				   "No tracking program acknowledged epoch %u of %s: %s.",
@@ -229,6 +336,19 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 	}
 	return fault_system(fault, "create", error, "The kernel module refused the snapshot: %s.",
 			    strerror(-error));
+}
+
+/* RAID with parity may rely on a discarded member to read as zeros. */
+static bool relies_on_discards(const struct keys *above)
+{
+	char level[32];
+
+	for (size_t i = 0; i < above->nr; i++)
+		if (sysfs_string(above->items[i], "md/level", level, sizeof(level)) == 0 &&
+		    (strncmp(level, "raid4", 5) == 0 || strncmp(level, "raid5", 5) == 0 ||
+		     strncmp(level, "raid6", 5) == 0))
+			return true;
+	return false;
 }
 
 static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
@@ -240,8 +360,11 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 		.freeze = (uintptr_t)freeze,
 		.nr_devices = (uint32_t)plan->nr_ranges,
 		.nr_freeze = (uint32_t)plan->freeze.nr,
-		.timeout_ms = plan->timeout_ms,
+		.timeout_ms = plan->request->timeout_ms,
 		.epoch = plan->epoch,
+		.memory_bytes = plan->request->memory_bytes,
+		.flags = (plan->request->writable ? BPFSNAP_SNAP_WRITABLE : 0) |
+			 (relies_on_discards(&plan->freeze) ? BPFSNAP_SNAP_COPY_DISCARDS : 0),
 	};
 	int r;
 
@@ -252,7 +375,11 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 			.minor = key_minor(plan->ranges[i].disk_key),
 			.start_sect = plan->ranges[i].start_sect,
 			.nr_sect = plan->ranges[i].nr_sect,
+			.limit_bytes = plan->request->limit_bytes,
+			.low_bytes = plan->request->limit_bytes / LOW_PART,
 			.store_fd = plan->store_fds[i],
+			.store_flags = plan->storage_kind == STORAGE_PINNED ?
+				       BPFSNAP_STORE_PINNED : 0,
 		};
 	for (size_t i = 0; i < plan->freeze.nr; i++)
 		freeze[i] = (struct bpfsnap_dev){ key_major(plan->freeze.items[i]),

@@ -3,13 +3,15 @@
  * DOC: the objects of the module and who may touch them
  *
  * Locks, in order of precedence; none is held across a call into a driver or
- * a filesystem that could wait for a write of an origin, except the first,
- * which no I/O path takes:
+ * a filesystem, except the first, which no I/O path takes:
  *
  *   bpfsnap_lock            mutex: the lists of origins and snapshots, everything
  *                           that an ioctl changes
- *   origin->lock            irq-safe spinlock: the bios that wait at a gate
- *   range->image_lock       irq-safe spinlock: openers of an image, its slow reads
+ *   origin->lock            irq-safe spinlock: what waits at a gate
+ *   range->image_lock       irq-safe spinlock: openers of an image, its slow bios
+ *   store->lock             spinlock: pieces on their way to a storage
+ *   range->index.lock       spinlock: where old content is kept
+ *   event_lock              irq-safe spinlock: events for the daemon
  *
  * The hook finds origins in a hash and ranges in origin->ranges with preemption
  * off, which is an RCU read side.  The worker of an origin walks origin->ranges
@@ -24,6 +26,7 @@
 #include <linux/completion.h>
 #include <linux/errseq.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
@@ -32,18 +35,25 @@
 #include <linux/workqueue.h>
 #include <uapi/bpfsnap.h>
 #include "chunkmap.h"
+#include "index.h"
+#include "store.h"
 
 #undef pr_fmt
 #define pr_fmt(fmt) "bpfsnap: " fmt
 
+/* Copies are handled page by page. */
+static_assert(PAGE_SIZE == BPFSNAP_CHUNK_BYTES);
+
 #define BPFSNAP_CHUNK_SECT	(BPFSNAP_CHUNK_BYTES >> SECTOR_SHIFT)
 
 enum {
-	/* Most that is copied at once: bounds the memory of a range. */
-	BPFSNAP_PIECE_BYTES	= 1 << 20,
-	BPFSNAP_PIECE_CHUNKS	= BPFSNAP_PIECE_BYTES / BPFSNAP_CHUNK_BYTES,
-	BPFSNAP_PIECE_PAGES	= BPFSNAP_PIECE_BYTES / PAGE_SIZE,
-	/* A storage that takes longer for one write of the origin has failed. */
+	/* Most chunks that one read of old content covers, and one write of them. */
+	BPFSNAP_PIECE_CHUNKS	= 256,
+	/* Chunks that can be copied when no memory is to be had: a reserve per range. */
+	BPFSNAP_RESERVE_CHUNKS	= 16,
+	/* Memory for old content on its way to the storage, unless the caller says. */
+	BPFSNAP_MEMORY_DEFAULT_BYTES = 64 << 20,
+	/* A storage that makes no progress for so long has failed. */
 	BPFSNAP_STORE_TIMEOUT_MS = 30000,
 };
 
@@ -60,18 +70,26 @@ struct bpfsnap_passed {
  * @disk: the disk; kept by @bdev
  * @dev: its number
  * @bdev: our open handle
+ * @users: ranges that are not freed yet; raised under bpfsnap_lock
+ * @attaching: writes from before the gate may still be on their way
+ * @copies_discards: discards are copied for instead of dropped
+ * @reap: frees it when nothing of it is in flight any more
  * @inflight: one reference per write that passed; dead while the gate is closed
  * @drained: woken when @inflight reaches zero
  * @passed: per CPU, written with preemption off
- * @wraps: wrappers for bios that waited; one pool for each disk, since the bios of
- *         a stacked disk keep theirs until those of the disks below have theirs
- * @returning: bios that waited and were submitted again, but have not passed yet
- * @lock: protects @waiting, @refused
+ * @jobs: reserve of struct bpfsnap_job; one for each disk, since the bios of a
+ *        stacked disk keep theirs until those of the disks below have theirs
+ * @returning: jobs that have a bio which has not passed yet
+ * @lock: protects @waiting, @refused, @asked
  * @waiting: writes diverted at the gate, to be copied for or held, in order
  * @refused: REQ_NOWAIT writes that met a closed gate, to be ended with EAGAIN
+ * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
+ * @read: pieces whose old content has been read
+ * @starved: jobs that wait for memory or for another job's piece; the worker's
  * @wq: ordered, with a rescuer of its own: writeback may depend on it alone
- * @work: deals with @waiting and @refused
+ * @work: deals with all of these
+ * @retry: queues @work when nothing else might
  * @ranges: armed struct bpfsnap_range; RCU, see above; changed under bpfsnap_lock
  */
 struct bpfsnap_origin {
@@ -80,92 +98,189 @@ struct bpfsnap_origin {
 	struct gendisk *disk;
 	dev_t dev;
 	bpfsnap_bdev_t bdev;
+	atomic_t users;
+	bool attaching;
+	bool copies_discards;
+	struct work_struct reap;
 
 	struct percpu_ref inflight;
 	wait_queue_head_t drained;
 	struct bpfsnap_passed __percpu *passed;
-	mempool_t *wraps;
+	mempool_t *jobs;
 	atomic_t returning;
 
 	spinlock_t lock;
 	struct bio_list waiting;
 	struct bio_list refused;
+	struct list_head asked;
 	atomic64_t diverted;
 
+	struct llist_head read;
+	struct list_head starved;
 	struct workqueue_struct *wq;
 	struct work_struct work;
+	struct delayed_work retry;
 
 	struct list_head ranges;
 };
 
 /**
- * struct bpfsnap_range - one range of a snapshot, its storage and its image
+ * struct bpfsnap_job - a write that waits for copies, or one that has passed
+ * @origin: whose gate
+ * @bio: the write; NULL if an image asks
+ * @end_io: completion of @bio before it became ours
+ * @private: likewise
+ * @passed: @bio has passed and holds a reference on origin->inflight
+ * @node: in a list of the worker, or in origin->asked
+ * @pending: pieces that are being read for it; the worker's
+ * @range: if an image asks, its range
+ * @sect: first sector on the disk
+ * @end_sect: first sector after it
+ * @done: if an image asks, where it waits
+ */
+struct bpfsnap_job {
+	struct bpfsnap_origin *origin;
+	struct bio *bio;
+	bio_end_io_t *end_io;
+	void *private;
+	bool passed;
+
+	struct list_head node;
+	unsigned int pending;
+	struct bpfsnap_range *range;
+	sector_t sect;
+	sector_t end_sect;
+	struct completion *done;
+};
+
+/**
+ * struct bpfsnap_piece - old content of neighbouring chunks, in memory
+ * @ref: the way to the storage has one, so does each image read that looks at it
+ * @range: whose
+ * @job: for which it is read; the worker's, until it has been read
+ * @extent: its entry in the range's index
+ * @read: in origin->read
+ * @node: in store->pending
+ * @chunk: first chunk
+ * @nr_chunks: how many, a page each
+ * @nr_pages: how many it has pages for
+ * @is_reserve: it is the range's reserve, which is not freed but used again
+ * @begun_ns: when the read was issued
+ * @bio: the read; its pages are @bvecs'
+ */
+struct bpfsnap_piece {
+	refcount_t ref;
+	struct bpfsnap_range *range;
+	struct bpfsnap_job *job;
+	struct bpfsnap_extent *extent;
+	struct llist_node read;
+	struct list_head node;
+	u64 chunk;
+	u32 nr_chunks;
+	u32 nr_pages;
+	bool is_reserve;
+	u64 begun_ns;
+	struct bio bio;
+	struct bio_vec bvecs[];
+};
+
+/**
+ * struct bpfsnap_range - one range of a snapshot and its image
  * @node: in origin->ranges
+ * @snap: its snapshot
  * @origin: the disk that it is a range of
  * @start_sect: first sector on the disk
  * @nr_sect: length
  * @error: 0 or the -errno for which it failed; set once by bpfsnap_range_fail()
- * @copied: chunks whose old content is in @store
- * @copied_chunks: how many
+ * @failed_sect: at which sector of the disk
+ * @failed_ns: when
+ * @copied: chunks whose old content is safe in memory or storage
+ * @started: chunks whose old content is being read, or copied; the worker's
+ * @index: where the old content of the chunks in @copied is
+ * @store: where it goes
+ * @reading: pieces being read; changed by the worker
+ * @idle: woken when @reading becomes 0
+ * @reserve: a piece for when there is no memory; NULL while it is in use
+ * @is_starved: a job could not go on for lack of memory; the worker's
+ * @starved_jiffies: since when, or since the storage last made progress
+ * @copied_chunks: how many were copied
  * @dropped_discards: discards completed without being executed
- * @store: the storage file; chunk N is at byte N * BPFSNAP_CHUNK_BYTES
- * @buffer: BPFSNAP_PIECE_BYTES of old content on its way; used by the origin's
- *          worker, lent to @store_work
- * @bio: the read of old content, made of @bvecs; by the origin's worker
- * @store_wq: runs @store_work, so that the worker can give up on it
- * @store_work: writes @buffer to @store
- * @stored: @store_work is done, with @store_result
- * @store_pos_bytes: where @store_work writes
- * @store_len_bytes: how much
- * @store_result: 0 or -errno
- * @store_wb_err: errors of the file's writeback that were known at the beginning
- * @store_late: the worker gave up on @store_work, which still runs
- * @end_work: frees a range with such a store
  * @image: the image block device
- * @image_lock: protects @openers, @ending, @slow
+ * @image_lock: protects @openers, @is_ending, @slow
  * @openers: open handles of the image
- * @ending: the image can't be opened any more
- * @slow: reads of the image that need the worker
+ * @is_ending: the image can't be opened any more
+ * @slow: bios of the image that need the worker
  * @slow_work: deals with @slow
+ * @bounce: pages through which it reads the storage
  * @info: what SNAP_LIST tells of it that does not change
  */
 struct bpfsnap_range {
 	struct list_head node;
+	struct bpfsnap_snapshot *snap;
 	struct bpfsnap_origin *origin;
 	sector_t start_sect;
 	sector_t nr_sect;
 	int error;
+	u64 failed_sect;
+	u64 failed_ns;
 
 	struct bpfsnap_chunkmap copied;
+	struct bpfsnap_chunkmap started;
+	struct bpfsnap_index index;
+	struct bpfsnap_store *store;
+	unsigned int reading;
+	wait_queue_head_t idle;
+	struct bpfsnap_piece *reserve;
+	bool is_starved;
+	unsigned long starved_jiffies;
 	atomic64_t copied_chunks;
 	atomic64_t dropped_discards;
-
-	struct file *store;
-	void *buffer;
-	struct bio bio;
-	struct bio_vec *bvecs;
-	struct workqueue_struct *store_wq;
-	struct work_struct store_work;
-	struct completion stored;
-	loff_t store_pos_bytes;
-	size_t store_len_bytes;
-	int store_result;
-	errseq_t store_wb_err;
-	bool store_late;
-	struct work_struct end_work;
 
 	struct gendisk *image;
 	spinlock_t image_lock;
 	unsigned int openers;
-	bool ending;
+	bool is_ending;
 	struct bio_list slow;
 	struct work_struct slow_work;
+	struct bio_vec *bounce;
 
 	struct bpfsnap_snap_info info;
 };
 
+/**
+ * struct bpfsnap_snapshot - ranges of one instant
+ * @list: in the list of snapshots
+ * @id: its name
+ * @writable: its images take writes
+ * @copies_discards: discards are copied for instead of dropped
+ * @pages: of old content in memory
+ * @max_pages: limit of @pages
+ * @is_ending: it is being freed
+ * @end_work: frees it
+ * @nr_stores: how many
+ * @nr_ranges: how many
+ * @stores: each has ranges of this snapshot only
+ * @ranges: those of one disk stand together
+ */
+struct bpfsnap_snapshot {
+	struct list_head list;
+	u8 id[16];
+	bool writable;
+	bool copies_discards;
+	atomic_t pages;
+	unsigned int max_pages;
+	bool is_ending;
+	struct work_struct end_work;
+	u32 nr_stores;
+	u32 nr_ranges;
+	struct bpfsnap_store *stores[BPFSNAP_MAX_DEVICES];
+	struct bpfsnap_range *ranges[BPFSNAP_MAX_DEVICES];
+};
+
 extern struct mutex bpfsnap_lock;
 extern struct list_head bpfsnap_origins;
+/* Snapshots, also those that are being freed; bpfsnap_lock. */
+extern struct list_head bpfsnap_snapshots;
 
 /* hook.c: the only file that knows how bios are caught */
 int bpfsnap_hook_init(void);
@@ -241,7 +356,32 @@ void bpfsnap_gate_open(struct bpfsnap_origin *origin);
 /* What has passed.  Exact only while the gate is closed and drained. */
 struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin);
 
+/**
+ * bpfsnap_gate_report() - sectors have changed without a bio that was seen
+ *
+ * Waits while the gate is closed.  Context: process, may sleep, bpfsnap_lock not held.
+ */
+void bpfsnap_gate_report(struct bpfsnap_origin *origin, sector_t sect, sector_t nr_sect);
+
+/* Something has happened that jobs may wait for.  Context: any. */
+void bpfsnap_gate_kick(struct bpfsnap_origin *origin);
+
+/**
+ * bpfsnap_gate_copy() - have the old content of some sectors copied for an image
+ * @range: whose image
+ * @sect: first sector on the disk
+ * @end_sect: first sector after the last
+ *
+ * Context: process, may sleep.
+ */
+void bpfsnap_gate_copy(struct bpfsnap_range *range, sector_t sect, sector_t end_sect);
+
 /* origin.c: which disks are attached */
+int bpfsnap_origin_init(void);
+void bpfsnap_origin_exit(void);
+
+/* Can it be tracked and copied rightly?  Return: 0 or -errno as uapi/bpfsnap.h has it. */
+int bpfsnap_origin_check(struct block_device *bdev);
 int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg);
 int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg);
 struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev);
@@ -253,28 +393,91 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 int bpfsnap_snapshot_init(void);
 void bpfsnap_snapshot_exit(void);
 int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg);
+int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg);
 u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room);
 
-/* cow.c: old content to the storage file */
-int bpfsnap_cow_init(struct bpfsnap_range *range);
-void bpfsnap_cow_done(struct bpfsnap_range *range);
+/* Is this range the first of its disk?  Ranges of one disk stand together. */
+bool bpfsnap_first_of_disk(const struct bpfsnap_snapshot *snap, u32 i);
+
+/* plan.c: what a snapshot is made of */
+
+/**
+ * bpfsnap_range_make() - add a range to a snapshot that nobody sees yet
+ * @snap: the snapshot
+ * @arg: what it was asked for with
+ * @device: and the range
+ * @ret_step: on error, enum bpfsnap_step
+ *
+ * Context: may sleep, bpfsnap_lock held.
+ * Return: 0 or -errno as uapi/bpfsnap.h lists them.
+ */
+int bpfsnap_range_make(struct bpfsnap_snapshot *snap, const struct bpfsnap_ioc_snap_create *arg,
+		       const struct bpfsnap_snap_device *device, u32 *ret_step);
+void bpfsnap_range_free(struct bpfsnap_range *range);
+
+/* Do the ranges and stores of @snap go together, and with those of other snapshots? */
+int bpfsnap_ranges_check(const struct bpfsnap_snapshot *snap, u32 *ret_step, u32 *ret_index);
+
+/* freeze.c: filesystems that stand still for the instant */
+int bpfsnap_freeze_init(void);
+void bpfsnap_freeze_exit(void);
+struct bpfsnap_freezer;
+struct bpfsnap_freezer *bpfsnap_freezer_new(u32 nr);
+void bpfsnap_freezer_free(struct bpfsnap_freezer *freezer);
+
+/**
+ * bpfsnap_freeze() - freeze filesystems, with the thaw armed beforehand
+ * @freezer: made for at least @nr
+ * @snap: none may hold a storage of it
+ * @devs: the devices that they are on
+ * @nr: how many
+ * @timeout: after which all are thawed, in jiffies
+ * @ret_index: on error, which one
+ *
+ * Return: 0, -EXDEV, -ETIMEDOUT, or what the filesystem says.
+ */
+int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap,
+		   const struct bpfsnap_dev *devs, u32 nr, unsigned long timeout,
+		   u32 *ret_index);
+
+/* Thaw what is frozen.  Return: was all of it frozen until now? */
+bool bpfsnap_thaw(struct bpfsnap_freezer *freezer);
+
+/* cow.c: old content into memory */
+int bpfsnap_cow_create(struct bpfsnap_range *range);
+void bpfsnap_cow_destroy(struct bpfsnap_range *range);
 
 /* Must old content be copied before @bio may go on?  Context: preemption off. */
 bool bpfsnap_cow_needed(const struct bpfsnap_origin *origin, const struct bio *bio);
 
+/* What a job may do next. */
+enum bpfsnap_cow {
+	BPFSNAP_COW_DONE,	/* all that it needs is copied */
+	BPFSNAP_COW_READING,	/* its last piece to be read starts it again */
+	BPFSNAP_COW_STARVED,	/* try again when something has happened */
+};
+
 /**
- * bpfsnap_cow_copy() - copy all old content that @bio would overwrite
+ * bpfsnap_cow_start() - copy what @job needs and is not copied yet
  *
- * When it returns, no range needs a copy for @bio: it is copied, or the range failed.
- * Context: the origin's worker; sleeps.
+ * Context: the origin's worker.
  */
-void bpfsnap_cow_copy(struct bpfsnap_origin *origin, struct bio *bio);
+enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job);
+
+/**
+ * bpfsnap_cow_finish() - account for the pieces that have been read
+ * @origin: whose
+ * @ready: jobs for which the last piece was read are added here
+ *
+ * Context: the origin's worker.
+ */
+void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready);
 
 /* Count a discard that is not executed for the sake of the ranges it touches. */
-void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bio *bio);
+void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsnap_job *job);
 
-/* Has the storage file lost what was written to it?  Return: 0 or -errno. */
-int bpfsnap_store_error(const struct bpfsnap_range *range);
+void bpfsnap_piece_get(struct bpfsnap_piece *piece);
+void bpfsnap_piece_put(struct bpfsnap_piece *piece);
 
 /* The range's image fails for good, with the first reason.  Context: any. */
 void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect);
@@ -287,6 +490,11 @@ int bpfsnap_image_publish(struct bpfsnap_range *range);
 bool bpfsnap_image_end(struct bpfsnap_range *range);
 void bpfsnap_image_unend(struct bpfsnap_range *range);
 void bpfsnap_image_destroy(struct bpfsnap_range *range);
+
+/* event.c: what the daemon is told without having asked */
+void bpfsnap_event_add(u32 kind, const struct bpfsnap_range *range, int error, u64 value);
+ssize_t bpfsnap_event_read(struct file *file, char __user *to, size_t len, loff_t *pos);
+__poll_t bpfsnap_event_poll(struct file *file, struct poll_table_struct *table);
 
 /* control.c: the control device */
 int bpfsnap_control_init(void);

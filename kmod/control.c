@@ -56,6 +56,8 @@ static long ioctl_detach(void __user *uarg)
 	return ret;
 }
 
+enum { MEMORY_MIN_BYTES = 1 << 20 };
+
 static int check_create(const struct bpfsnap_ioc_snap_create *arg)
 {
 	if (!memchr_inv(arg->id, 0, sizeof(arg->id)))
@@ -67,6 +69,12 @@ static int check_create(const struct bpfsnap_ioc_snap_create *arg)
 		return -EINVAL;
 	if (!arg->epoch || arg->hold_ns || arg->failed_step || arg->failed_index)
 		return -EINVAL;
+	if (arg->flags & ~(BPFSNAP_SNAP_WRITABLE | BPFSNAP_SNAP_COPY_DISCARDS) || arg->reserved)
+		return -EINVAL;
+	if (arg->memory_bytes && arg->memory_bytes < MEMORY_MIN_BYTES)
+		return -EINVAL;
+	if (arg->memory_bytes >> PAGE_SHIFT > INT_MAX / 2)
+		return -EINVAL;
 	return 0;
 }
 
@@ -76,7 +84,8 @@ static int check_devices(const struct bpfsnap_snap_device *devices, u32 nr,
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		if (devices[i].reserved)
+		if (devices[i].reserved || devices[i].store_flags & ~BPFSNAP_STORE_PINNED ||
+		    devices[i].grow_ms > BPFSNAP_MAX_GROW_MS)
 			return -EINVAL;
 		if (!is_dev(devices[i].major, devices[i].minor))
 			return -ENODEV;
@@ -144,6 +153,22 @@ static long ioctl_snap_destroy(void __user *uarg)
 	if (mutex_lock_killable(&bpfsnap_lock))
 		return -EINTR;
 	ret = bpfsnap_snapshot_destroy(&arg);
+	mutex_unlock(&bpfsnap_lock);
+	return ret;
+}
+
+static long ioctl_snap_extend(void __user *uarg)
+{
+	struct bpfsnap_ioc_snap_extend arg;
+	int ret;
+
+	if (copy_from_user(&arg, uarg, sizeof(arg)))
+		return -EFAULT;
+	if (arg.reserved)
+		return -EINVAL;
+	if (mutex_lock_killable(&bpfsnap_lock))
+		return -EINTR;
+	ret = bpfsnap_snapshot_extend(&arg);
 	mutex_unlock(&bpfsnap_lock);
 	return ret;
 }
@@ -228,6 +253,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long uar
 		return ioctl_snap_create(arg);
 	case BPFSNAP_IOC_SNAP_DESTROY:
 		return ioctl_snap_destroy(arg);
+	case BPFSNAP_IOC_SNAP_EXTEND:
+		return ioctl_snap_extend(arg);
 	case BPFSNAP_IOC_SNAP_LIST:
 		return ioctl_list(arg, sizeof(struct bpfsnap_snap_info), list_snapshots);
 	}
@@ -236,6 +263,8 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long uar
 
 static const struct file_operations control_fops = {
 	.owner = THIS_MODULE,
+	.read = bpfsnap_event_read,
+	.poll = bpfsnap_event_poll,
 	.unlocked_ioctl = control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

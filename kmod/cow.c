@@ -2,28 +2,31 @@
 /*
  * DOC: keeping old content
  *
- * The origin's worker reads the old content of a run of chunks into the range's
- * buffer, hands it to the storage file, sets the chunks' bits, and only then lets
- * the write go on.  Everything needed was allocated with the range, so nothing
- * here waits for memory that could wait for the write; what the filesystem of the
- * storage file allocates, it allocates without I/O.
+ * Before a write goes on, the old content of the chunks that it touches is read into
+ * memory, in pieces as large as the write; once it is there, the chunks' bits are set
+ * and the write goes on.  Storing follows behind (store.c).  All decisions are made
+ * by the origin's worker, so none needs a lock:
  *
- * Storing runs in a worker of its own, and a write of the origin waits for all its
- * storing no longer than one deadline: a storage that hangs fails the snapshot, not
- * the origin.  What is stored sits in the page cache; if writing it back failed, the
- * file would read as zeros, so every look at the file asks for such errors.
+ *   neither bit     on the origin
+ *   started         being read
+ *   started, copied in memory or storage, found through the index
+ *
+ * Memory is bounded for each snapshot.  At the bound, writes that need a copy wait
+ * until something has been stored; if there is no memory below the bound, each range
+ * has a reserve with which it goes on, slowly.  If nothing is stored for a long time,
+ * or there is no memory even for an entry in the index, the range fails.
  *
  * Whatever fails, fails the range and lets the write go on.  The error is seen
  * before the write is issued, so an image read that raced it can't return new
  * content as old.
  */
-#include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/highmem.h>
-#include <linux/pagemap.h>
-#include <linux/sched/mm.h>
-#include <linux/vmalloc.h>
+#include <linux/slab.h>
 #include "bpfsnap.h"
+#include "trace.h"
+
+/* Nothing here may wait for I/O: it could be the I/O that waits for us. */
+#define GFP_COPY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
 
 void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect)
 {
@@ -31,18 +34,23 @@ void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what
 		return;
 	/* Pairs with smp_rmb() in the image's check after its read. */
 	smp_mb();
+	range->failed_sect = sect;
+	range->failed_ns = ktime_get_real_ns();
 	pr_err("%s: snapshot of %s failed, %s at sector %llu (%d); the disk itself goes on\n",
 	       range->image->disk_name, range->origin->disk->disk_name, what, sect, error);
+	trace_bpfsnap_failed(range->origin->dev, range->info.image_minor, sect, error);
+	bpfsnap_event_add(BPFSNAP_EVENT_FAILED, range, error, sect);
+	/* Jobs that starve for it need not any more. */
+	bpfsnap_gate_kick(range->origin);
 }
 
 /*
- * Which chunks of @range does @bio touch?
+ * Which chunks of @range does [from, to) touch?
  * Return: false if none.
  */
-static bool touched(const struct bpfsnap_range *range, const struct bio *bio,
+static bool touched(const struct bpfsnap_range *range, sector_t from, sector_t to,
 		    u64 *ret_first, u64 *ret_last)
 {
-	sector_t from = bio->bi_iter.bi_sector, to = bio_end_sector(bio);
 	sector_t start = range->start_sect, end = start + range->nr_sect;
 
 	if (from >= end || to <= start)
@@ -60,182 +68,336 @@ bool bpfsnap_cow_needed(const struct bpfsnap_origin *origin, const struct bio *b
 	u64 first, last;
 
 	list_for_each_entry_rcu(range, &origin->ranges, node)
-		if (!READ_ONCE(range->error) && touched(range, bio, &first, &last) &&
+		if (!READ_ONCE(range->error) &&
+		    touched(range, bio->bi_iter.bi_sector, bio_end_sector(bio), &first, &last) &&
 		    !bpfsnap_chunkmap_all(&range->copied, first, last))
 			return true;
 	return false;
 }
 
-void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bio *bio)
+void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsnap_job *job)
 {
 	struct bpfsnap_range *range;
 	u64 first, last;
 
 	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
-		if (touched(range, bio, &first, &last))
+		if (touched(range, job->sect, job->end_sect, &first, &last))
 			atomic64_inc(&range->dropped_discards);
 }
 
-/* Bytes of the run of chunks first..last: the range may end within the last one. */
-static size_t run_bytes(const struct bpfsnap_range *range, u64 first, u64 last)
+void bpfsnap_piece_get(struct bpfsnap_piece *piece)
 {
-	u64 from = first * BPFSNAP_CHUNK_SECT;
-	u64 to = min_t(u64, (last + 1) * BPFSNAP_CHUNK_SECT, range->nr_sect);
-
-	return (to - from) << SECTOR_SHIFT;
+	refcount_inc(&piece->ref);
 }
 
-static int read_old(struct bpfsnap_range *range, u64 first, size_t len_bytes)
+static void free_piece(struct bpfsnap_piece *piece)
 {
-	struct bio *bio = &range->bio;
-	size_t done;
-	int ret;
+	u32 i;
+
+	if (!piece)
+		return;
+	for (i = 0; i < piece->nr_pages; i++)
+		__free_page(piece->bvecs[i].bv_page);
+	kfree(piece);
+}
+
+void bpfsnap_piece_put(struct bpfsnap_piece *piece)
+{
+	struct bpfsnap_range *range = piece->range;
+
+	if (!refcount_dec_and_test(&piece->ref))
+		return;
+	if (piece->is_reserve) {
+		/* Pairs with smp_load_acquire() in take_reserve(). */
+		smp_store_release(&range->reserve, piece);
+	} else {
+		atomic_sub(piece->nr_pages, &range->snap->pages);
+		free_piece(piece);
+	}
+}
+
+/* With pages for up to @nr chunks; at least one, or NULL. */
+static struct bpfsnap_piece *alloc_piece(u32 nr, gfp_t gfp)
+{
+	struct bpfsnap_piece *piece;
+	u32 i;
+
+	piece = kmalloc(struct_size(piece, bvecs, nr), gfp);
+	if (!piece)
+		return NULL;
+	for (i = 0; i < nr; i++) {
+		struct page *page = alloc_page(gfp | __GFP_HIGHMEM);
+
+		if (!page)
+			break;
+		piece->bvecs[i].bv_page = page;
+	}
+	piece->nr_pages = i;
+	piece->is_reserve = false;
+	if (i)
+		return piece;
+	kfree(piece);
+	return NULL;
+}
+
+static struct bpfsnap_piece *take_reserve(struct bpfsnap_range *range)
+{
+	/* Pairs with smp_store_release() in bpfsnap_piece_put(). */
+	struct bpfsnap_piece *piece = smp_load_acquire(&range->reserve);
+
+	/* Only the origin's worker takes it. */
+	if (piece)
+		range->reserve = NULL;
+	return piece;
+}
+
+/* Sectors of the chunks [first, first + nr): the range may end within the last one. */
+static u32 chunks_sect(const struct bpfsnap_range *range, u64 first, u32 nr)
+{
+	return min_t(u64, (u64)nr * BPFSNAP_CHUNK_SECT,
+		     range->nr_sect - first * BPFSNAP_CHUNK_SECT);
+}
+
+static void piece_endio(struct bio *bio)
+{
+	struct bpfsnap_piece *piece = container_of(bio, struct bpfsnap_piece, bio);
+	struct bpfsnap_origin *origin = piece->range->origin;
+
+	llist_add(&piece->read, &origin->read);
+	bpfsnap_gate_kick(origin);
+}
+
+static void read_piece(struct bpfsnap_piece *piece)
+{
+	struct bpfsnap_range *range = piece->range;
+	struct bio *bio = &piece->bio;
+	u32 left_bytes = chunks_sect(range, piece->chunk, piece->nr_chunks) << SECTOR_SHIFT;
+	u32 i;
 
 	/* Built from scratch: no flag of the write that caused it may leak in. */
-	bio_init(bio, range->origin->disk->part0, range->bvecs, BPFSNAP_PIECE_PAGES,
+	bio_init(bio, range->origin->disk->part0, piece->bvecs, piece->nr_chunks,
 		 REQ_OP_READ | REQ_SYNC);
-	bio->bi_iter.bi_sector = range->start_sect + first * BPFSNAP_CHUNK_SECT;
-	for (done = 0; done < len_bytes; done += PAGE_SIZE)
-		__bio_add_page(bio, vmalloc_to_page(range->buffer + done),
-			       min_t(size_t, PAGE_SIZE, len_bytes - done), 0);
-	ret = submit_bio_wait(bio);
-	bio_uninit(bio);
-	invalidate_kernel_vmap_range(range->buffer, len_bytes);
-	return ret;
-}
+	bio->bi_iter.bi_sector = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
+	bio->bi_end_io = piece_endio;
+	for (i = 0; i < piece->nr_chunks; i++) {
+		u32 len_bytes = min_t(u32, PAGE_SIZE, left_bytes);
 
-static void store_work(struct work_struct *work)
-{
-	struct bpfsnap_range *range = container_of(work, struct bpfsnap_range, store_work);
-	unsigned int noio = memalloc_noio_save();
-	unsigned int throttle = current->flags & PF_LOCAL_THROTTLE;
-	loff_t pos = range->store_pos_bytes;
-	ssize_t written;
-
-	/*
-	 * Throttled by the dirty pages of the storage's own device only: all other
-	 * dirty pages may be waiting for us.
-	 */
-	current->flags |= PF_LOCAL_THROTTLE;
-	range->store_result = 0;
-	written = kernel_write(range->store, range->buffer, range->store_len_bytes, &pos);
-	current->flags = (current->flags & ~PF_LOCAL_THROTTLE) | throttle;
-	memalloc_noio_restore(noio);
-
-	if (written != range->store_len_bytes)
-		range->store_result = written < 0 ? written : -ENOSPC;
-	else if (pos != range->store_pos_bytes + range->store_len_bytes)
-		range->store_result = -EIO;	/* it went elsewhere: O_APPEND */
-	else
-		range->store_result = bpfsnap_store_error(range);
-	complete(&range->stored);
-}
-
-int bpfsnap_store_error(const struct bpfsnap_range *range)
-{
-	return filemap_check_wb_err(range->store->f_mapping, range->store_wb_err);
-}
-
-static int store_old(struct bpfsnap_range *range, u64 first, size_t len_bytes,
-		     unsigned long deadline)
-{
-	long left = deadline - jiffies;
-
-	range->store_pos_bytes = first << BPFSNAP_CHUNK_SHIFT;
-	range->store_len_bytes = len_bytes;
-	reinit_completion(&range->stored);
-	queue_work(range->store_wq, &range->store_work);
-	if (!wait_for_completion_timeout(&range->stored, left > 0 ? left : 1)) {
-		/* The buffer stays lent; the range has failed and won't need it. */
-		range->store_late = true;
-		return -ETIMEDOUT;
+		/* What lies behind the range's end is stored too: no kernel memory in it. */
+		if (len_bytes < PAGE_SIZE)
+			clear_highpage(piece->bvecs[i].bv_page);
+		/* Not bio_add_page(): a page for each entry is what storing counts on. */
+		piece->bvecs[i].bv_len = len_bytes;
+		piece->bvecs[i].bv_offset = 0;
+		left_bytes -= len_bytes;
+		bio->bi_iter.bi_size += len_bytes;
 	}
-	return range->store_result;
+	bio->bi_vcnt = piece->nr_chunks;
+	piece->begun_ns = ktime_get_ns();
+	submit_bio_noacct(bio);
 }
 
-static void copy_run(struct bpfsnap_range *range, u64 first, u64 last, unsigned long deadline)
+/* Pages that the snapshot may still take, up to @nr, taken.  Return: how many. */
+static u32 take_budget(struct bpfsnap_snapshot *snap, u32 nr)
 {
-	size_t len_bytes = run_bytes(range, first, last);
-	u64 sect = range->start_sect + first * BPFSNAP_CHUNK_SECT;
-	int ret;
+	int used = atomic_read(&snap->pages);
 
-	ret = bpfsnap_chunkmap_prepare(&range->copied, first, last);
-	if (ret)
-		return bpfsnap_range_fail(range, ret, "no memory", sect);
-	ret = read_old(range, first, len_bytes);
-	if (ret)
-		return bpfsnap_range_fail(range, ret, "old content unreadable", sect);
-	ret = store_old(range, first, len_bytes, deadline);
-	if (ret)
-		return bpfsnap_range_fail(range, ret, "storage", sect);
-	bpfsnap_chunkmap_set(&range->copied, first, last);
-	atomic64_add(last - first + 1, &range->copied_chunks);
+	do {
+		if (used >= (int)snap->max_pages)
+			return 0;
+		nr = min_t(u32, nr, snap->max_pages - used);
+	} while (!atomic_try_cmpxchg(&snap->pages, &used, used + nr));
+	return nr;
 }
 
-static void copy_range(struct bpfsnap_range *range, const struct bio *bio, unsigned long deadline)
+/*
+ * Begin to read up to @nr chunks from @first on.
+ * Return: how many, 0 if not even one can be read now.
+ */
+static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64 first, u32 nr)
 {
-	u64 first, last, end;
-	bool copied;
+	u32 budget = take_budget(range->snap, nr);
+	struct bpfsnap_extent *extent;
+	struct bpfsnap_piece *piece;
 
-	if (!touched(range, bio, &first, &last))
+	if (!budget)
+		return 0;
+	extent = bpfsnap_extent_alloc(GFP_COPY);
+	if (!extent)
+		goto give_back;
+	if (bpfsnap_chunkmap_prepare(&range->started, first, first + budget - 1) ||
+	    bpfsnap_chunkmap_prepare(&range->copied, first, first + budget - 1))
+		goto free_extent;
+	piece = alloc_piece(budget, GFP_COPY);
+	if (!piece)
+		piece = take_reserve(range);
+	if (!piece)
+		goto free_extent;
+	/* What is not used of the budget; of a reserve, nothing is. */
+	nr = min(piece->nr_pages, budget);
+	atomic_sub(piece->is_reserve ? budget : budget - nr, &range->snap->pages);
+
+	piece->range = range;
+	piece->job = job;
+	piece->extent = extent;
+	piece->chunk = first;
+	piece->nr_chunks = nr;
+	refcount_set(&piece->ref, 1);
+	*extent = (struct bpfsnap_extent){
+		.chunk = first,
+		.nr_chunks = nr,
+		.place = BPFSNAP_IN_MEMORY,
+		.piece = piece,
+	};
+	bpfsnap_chunkmap_set(&range->started, first, first + nr - 1);
+	job->pending++;
+	range->reading++;
+	read_piece(piece);
+	return nr;
+
+free_extent:
+	bpfsnap_extent_free(extent);
+give_back:
+	atomic_sub(budget, &range->snap->pages);
+	return 0;
+}
+
+/* No memory, or too much of it in use: wait, but not for ever. */
+static void starve(struct bpfsnap_range *range, u64 chunk)
+{
+	unsigned long progress = READ_ONCE(range->store->progress_jiffies);
+	u64 sect = range->start_sect + chunk * BPFSNAP_CHUNK_SECT;
+
+	if (!range->is_starved || time_after(progress, range->starved_jiffies)) {
+		range->is_starved = true;
+		range->starved_jiffies = jiffies;
+	}
+	if (time_before(jiffies, range->starved_jiffies +
+				 msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS)))
 		return;
-	while (first <= last && !READ_ONCE(range->error)) {
-		end = bpfsnap_chunkmap_run(&range->copied, first,
-					   min(last, first + BPFSNAP_PIECE_CHUNKS - 1), &copied);
-		if (!copied)
-			copy_run(range, first, end, deadline);
-		first = end + 1;
-		cond_resched();
-	}
+	if (READ_ONCE(range->store->is_busy))
+		bpfsnap_range_fail(range, -ETIMEDOUT, "storage hangs", sect);
+	else
+		bpfsnap_range_fail(range, -ENOMEM, "no memory", sect);
 }
 
-void bpfsnap_cow_copy(struct bpfsnap_origin *origin, struct bio *bio)
+/* Return: is all that @job needs of @range copied, or on its way for @job alone? */
+static bool copy_range(struct bpfsnap_range *range, struct bpfsnap_job *job)
 {
-	unsigned long deadline = jiffies + msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS);
+	bool all = true;
+	u64 chunk, last, end;
+	bool started;
+	u32 nr;
+
+	if (!touched(range, job->sect, job->end_sect, &chunk, &last))
+		return true;
+	while (chunk <= last && !READ_ONCE(range->error)) {
+		end = bpfsnap_chunkmap_run(&range->started, chunk,
+					   min(last, chunk + BPFSNAP_PIECE_CHUNKS - 1), &started);
+		if (started) {
+			/* By a job before this one, or by this one when it began. */
+			if (!bpfsnap_chunkmap_all(&range->copied, chunk, end))
+				all = false;
+			chunk = end + 1;
+			continue;
+		}
+		nr = start_piece(range, job, chunk, end - chunk + 1);
+		if (!nr) {
+			starve(range, chunk);
+			return READ_ONCE(range->error);
+		}
+		range->is_starved = false;
+		chunk += nr;
+	}
+	return all || READ_ONCE(range->error);
+}
+
+enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
+{
 	struct bpfsnap_range *range;
+	bool all = true;
 
 	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
-		copy_range(range, bio, deadline);
+		if (!job->range || job->range == range)
+			all &= copy_range(range, job);
+	if (!all)
+		return BPFSNAP_COW_STARVED;
+	return job->pending ? BPFSNAP_COW_READING : BPFSNAP_COW_DONE;
 }
 
-int bpfsnap_cow_init(struct bpfsnap_range *range)
+static void finish_piece(struct bpfsnap_piece *piece)
+{
+	int error = blk_status_to_errno(piece->bio.bi_status);
+	struct bpfsnap_range *range = piece->range;
+	u64 sect = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
+
+	bio_uninit(&piece->bio);
+	trace_bpfsnap_copied(range->origin->dev, range->info.image_minor, sect,
+			     chunks_sect(range, piece->chunk, piece->nr_chunks),
+			     ktime_get_ns() - piece->begun_ns, error);
+	if (error || READ_ONCE(range->error)) {
+		if (error)
+			bpfsnap_range_fail(range, error, "old content unreadable", sect);
+		bpfsnap_extent_free(piece->extent);
+		bpfsnap_piece_put(piece);
+	} else {
+		bpfsnap_index_add(&range->index, piece->extent);
+		bpfsnap_chunkmap_set(&range->copied, piece->chunk,
+				     piece->chunk + piece->nr_chunks - 1);
+		atomic64_add(piece->nr_chunks, &range->copied_chunks);
+		bpfsnap_store_add(range->store, piece);
+	}
+	/* Whoever frees the range flushes this worker too. */
+	if (!--range->reading)
+		wake_up(&range->idle);
+}
+
+void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)
+{
+	struct llist_node *read = llist_reverse_order(llist_del_all(&origin->read));
+	struct bpfsnap_piece *piece, *next;
+
+	llist_for_each_entry_safe(piece, next, read, read) {
+		struct bpfsnap_job *job = piece->job;
+
+		finish_piece(piece);
+		/* One that starves is tried again anyway. */
+		if (!--job->pending && list_empty(&job->node))
+			list_add_tail(&job->node, ready);
+	}
+}
+
+int bpfsnap_cow_create(struct bpfsnap_range *range)
 {
 	u64 nr_chunks = DIV_ROUND_UP_ULL(range->nr_sect, BPFSNAP_CHUNK_SECT);
-	int ret = -ENOMEM;
+	int ret;
 
-	range->store_wb_err = filemap_sample_wb_err(range->store->f_mapping);
-	init_completion(&range->stored);
-	INIT_WORK(&range->store_work, store_work);
-	range->buffer = vmalloc(BPFSNAP_PIECE_BYTES);
-	if (!range->buffer)
-		return ret;
-	range->bvecs = kcalloc(BPFSNAP_PIECE_PAGES, sizeof(*range->bvecs), GFP_KERNEL);
-	if (!range->bvecs)
-		goto free_buffer;
-	range->store_wq = alloc_ordered_workqueue("bpfsnap-store", WQ_MEM_RECLAIM);
-	if (!range->store_wq)
-		goto free_bvecs;
+	init_waitqueue_head(&range->idle);
+	bpfsnap_index_create(&range->index);
+	range->reserve = alloc_piece(BPFSNAP_RESERVE_CHUNKS, GFP_KERNEL);
+	if (!range->reserve)
+		return -ENOMEM;
+	range->reserve->is_reserve = true;
 	ret = bpfsnap_chunkmap_init(&range->copied, nr_chunks);
 	if (ret)
-		goto free_wq;
+		goto free_reserve;
+	ret = bpfsnap_chunkmap_init(&range->started, nr_chunks);
+	if (ret)
+		goto free_copied;
 	return 0;
 
-free_wq:
-	destroy_workqueue(range->store_wq);
-free_bvecs:
-	kfree(range->bvecs);
-free_buffer:
-	vfree(range->buffer);
+free_copied:
+	bpfsnap_chunkmap_done(&range->copied);
+free_reserve:
+	free_piece(range->reserve);
 	return ret;
 }
 
-void bpfsnap_cow_done(struct bpfsnap_range *range)
+void bpfsnap_cow_destroy(struct bpfsnap_range *range)
 {
-	/* Waits for a store that we gave up on. */
-	destroy_workqueue(range->store_wq);
+	bpfsnap_index_destroy(&range->index);
+	bpfsnap_chunkmap_done(&range->started);
 	bpfsnap_chunkmap_done(&range->copied);
-	kfree(range->bvecs);
-	vfree(range->buffer);
+	free_piece(range->reserve);
 }

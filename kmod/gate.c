@@ -11,9 +11,11 @@
  *
  * A bio waits if the gate is closed, if it would overwrite a chunk that is not
  * copied yet, or if there is no memory for the wrapper.  The origin's worker
- * takes the waiting bios in order, copies, gives them a wrapper from a pool and
- * submits them again; they may be throttled once more, and then arrive at the gate
- * and pass, or wait once more if the gate has closed meanwhile.
+ * takes the waiting bios in order, makes each a job, has copied what the job needs
+ * (cow.c), and submits the bio again, wrapped; it may be throttled once more, and
+ * then arrives at the gate and passes, or waits once more if the gate has closed
+ * or another snapshot begun.  The worker never waits for I/O or memory itself: what
+ * can't go on is left until something happens.
  *
  * What passed is known by its wrapper if it arrives again, as the remainder of a
  * bio that a driver split does: it goes on, whatever the state of the gate.
@@ -23,51 +25,49 @@
  */
 #include <linux/delay.h>
 #include <linux/mempool.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include "bpfsnap.h"
 #include "trace.h"
 
-enum { WRAPS_KEPT = 64 };
-
-/*
- * @passed: the bio has passed and holds a reference on origin->inflight; else it is
- * on its way back to the gate and counted in origin->returning.
- */
-struct wrap {
-	struct bpfsnap_origin *origin;
-	bio_end_io_t *end_io;
-	void *private;
-	bool passed;
+enum {
+	JOBS_KEPT = 64,
+	/* Jobs begun before the worker looks at what has been read. */
+	JOBS_AT_ONCE = 64,
+	RETRY_MS = 10,
 };
 
-static struct kmem_cache *wrap_cache;
+static struct kmem_cache *job_cache;
 
 static void gate_endio(struct bio *bio);
 
-static void wrap_bio(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wrap)
+static void wrap_bio(struct bpfsnap_job *job, struct bio *bio)
 {
-	wrap->origin = origin;
-	wrap->end_io = bio->bi_end_io;
-	wrap->private = bio->bi_private;
-	wrap->passed = false;
+	job->end_io = bio->bi_end_io;
+	job->private = bio->bi_private;
 	bio->bi_end_io = gate_endio;
-	bio->bi_private = wrap;
+	bio->bi_private = job;
+}
+
+static void free_job(struct bpfsnap_job *job)
+{
+	mempool_free(job, job->origin->jobs);
 }
 
 static void unwrap_bio(struct bio *bio)
 {
-	struct wrap *wrap = bio->bi_private;
+	struct bpfsnap_job *job = bio->bi_private;
 
-	bio->bi_end_io = wrap->end_io;
-	bio->bi_private = wrap->private;
-	mempool_free(wrap, wrap->origin->wraps);
+	bio->bi_end_io = job->end_io;
+	bio->bi_private = job->private;
+	free_job(job);
 }
 
-static void gate_endio(struct bio *bio)
+static void end_bio(struct bio *bio)
 {
-	struct wrap *wrap = bio->bi_private;
-	struct bpfsnap_origin *origin = wrap->origin;
-	bool passed = wrap->passed;
+	struct bpfsnap_job *job = bio->bi_private;
+	struct bpfsnap_origin *origin = job->origin;
+	bool passed = job->passed;
 
 	unwrap_bio(bio);
 	/*
@@ -85,34 +85,75 @@ static void gate_endio(struct bio *bio)
 		atomic_dec(&origin->returning);
 }
 
-/* Return: the wrapper that this origin gave the bio, or NULL. */
-static struct wrap *wrap_of(const struct bpfsnap_origin *origin, const struct bio *bio)
-{
-	struct wrap *wrap = bio->bi_private;
+/* Bios that a CPU is about to end, for each kind of context that can interrupt another. */
+struct ending {
+	bool busy;
+	struct bio_list bios;
+};
 
-	return bio->bi_end_io == gate_endio && wrap->origin == origin ? wrap : NULL;
+static DEFINE_PER_CPU(struct ending [3], endings);
+
+/*
+ * The end of a chained bio may be the end of its parent, and so on through thousands of
+ * bios of one large discard.  bio_endio() goes along such a chain without recursion, but
+ * it doesn't know ours; so who finds the CPU at it already leaves the bio there.
+ */
+static void gate_endio(struct bio *bio)
+{
+	struct ending *ending;
+
+	preempt_disable();
+	ending = this_cpu_ptr(&endings[in_hardirq() ? 2 : in_serving_softirq() ? 1 : 0]);
+	if (ending->busy) {
+		bio_list_add(&ending->bios, bio);
+	} else {
+		ending->busy = true;
+		do {
+			end_bio(bio);
+		} while ((bio = bio_list_pop(&ending->bios)));
+		ending->busy = false;
+	}
+	preempt_enable();
+}
+
+/* Return: the wrapper that this origin gave the bio, or NULL. */
+static struct bpfsnap_job *job_of(const struct bpfsnap_origin *origin, const struct bio *bio)
+{
+	struct bpfsnap_job *job = bio->bi_private;
+
+	return bio->bi_end_io == gate_endio && job->origin == origin ? job : NULL;
+}
+
+/* Counted and marked at once: preemption is off, origin->inflight held. */
+static void count(struct bpfsnap_origin *origin, sector_t sect, u32 nr_sect, u32 op)
+{
+	this_cpu_inc(origin->passed->bios);
+	this_cpu_add(origin->passed->sect, nr_sect);
+	trace_bpfsnap_write(origin->dev, sect, nr_sect, op);
 }
 
 /* The bio passes: the caller holds a reference on origin->inflight and has preemption off. */
-static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wrap)
+static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct bpfsnap_job *job)
 {
-	wrap->passed = true;
+	job->passed = true;
 
 	/* A stacked driver that sends the same bio on would hide it from block_bio_queue. */
 	bio_clear_flag(bio, BIO_TRACE_COMPLETION);
 
-	this_cpu_inc(origin->passed->bios);
-	this_cpu_add(origin->passed->sect, bio_sectors(bio));
-	trace_bpfsnap_write(origin->dev, bio->bi_iter.bi_sector, bio_sectors(bio),
-			    (__force u32)bio_op(bio));
+	count(origin, bio->bi_iter.bi_sector, bio_sectors(bio), (__force u32)bio_op(bio));
+}
+
+void bpfsnap_gate_kick(struct bpfsnap_origin *origin)
+{
+	queue_work(origin->wq, &origin->work);
 }
 
 static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 {
 	unsigned long flags;
 
-	/* The worker may be waiting for just this wrapper, to deal with a bio before this one. */
-	if (wrap_of(origin, bio)) {
+	/* The worker may be in need of just this wrapper, for a bio before this one. */
+	if (job_of(origin, bio)) {
 		unwrap_bio(bio);
 		atomic_dec(&origin->returning);
 	}
@@ -127,30 +168,42 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 		bio_list_add(&origin->waiting, bio);
 	}
 	spin_unlock_irqrestore(&origin->lock, flags);
-	queue_work(origin->wq, &origin->work);
+	bpfsnap_gate_kick(origin);
 }
 
 bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 {
-	struct wrap *wrap = wrap_of(origin, bio);
+	struct bpfsnap_job *job = job_of(origin, bio);
 
-	if (wrap && wrap->passed)
+	if (job && job->passed)
+		return true;
+	/* On its way since before the gate was there; the driver keeps something in it. */
+	if (unlikely(READ_ONCE(origin->attaching)) && !job && bpfsnap_is_dm_polled(bio))
+		return true;
+	/* Its place belongs to no image and no change list. */
+	if (unlikely(bpfsnap_store_owns(origin, bio)))
 		return true;
 	if (!percpu_ref_tryget_live(&origin->inflight)) {
 		divert(origin, bio, true);
 		return false;
 	}
+	/* What was armed before the gate opened; pairs with smp_mb() in bpfsnap_gate_open(). */
+	smp_rmb();
 	if (bpfsnap_cow_needed(origin, bio))
 		goto later;
-	if (wrap) {
+	if (job) {
 		atomic_dec(&origin->returning);
 	} else {
-		wrap = kmem_cache_alloc(wrap_cache, GFP_NOWAIT | __GFP_NOWARN);
-		if (!wrap)
+		job = kmem_cache_alloc(job_cache, GFP_NOWAIT | __GFP_NOWARN);
+		if (!job)
 			goto later;
-		wrap_bio(origin, bio, wrap);
+		/* The device mapper would keep its own in bi_private. */
+		if (!queue_is_mq(origin->disk->queue))
+			bio_clear_polled(bio);
+		job->origin = origin;
+		wrap_bio(job, bio);
 	}
-	pass(origin, bio, wrap);
+	pass(origin, bio, job);
 	return true;
 
 later:
@@ -169,10 +222,33 @@ static struct bio *take_first(struct bpfsnap_origin *origin, struct bio_list *li
 	return bio;
 }
 
-static void put_first(struct bpfsnap_origin *origin, struct bio *bio)
+/* Make the next bio that waits a job.  Return: NULL if there is none, or no memory. */
+static struct bpfsnap_job *take_waiting(struct bpfsnap_origin *origin)
+{
+	struct bpfsnap_job *job;
+
+	/* While the gate is closed they wait; bpfsnap_gate_open() queues the work again. */
+	if (bio_list_empty(&origin->waiting) || percpu_ref_is_dying(&origin->inflight))
+		return NULL;
+	job = mempool_alloc(origin->jobs, GFP_NOWAIT | __GFP_NOWARN);
+	if (!job) {
+		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
+		return NULL;
+	}
+	*job = (struct bpfsnap_job){ .origin = origin };
+	INIT_LIST_HEAD(&job->node);
+	/* Before it leaves the list: bpfsnap_gate_settle() looks at both. */
+	atomic_inc(&origin->returning);
+	job->bio = take_first(origin, &origin->waiting);
+	job->sect = job->bio->bi_iter.bi_sector;
+	job->end_sect = bio_end_sector(job->bio);
+	return job;
+}
+
+static void take_asked(struct bpfsnap_origin *origin, struct list_head *list)
 {
 	spin_lock_irq(&origin->lock);
-	bio_list_add_head(&origin->waiting, bio);
+	list_splice_tail_init(&origin->asked, list);
 	spin_unlock_irq(&origin->lock);
 }
 
@@ -186,39 +262,118 @@ static bool copy_needed(struct bpfsnap_origin *origin, const struct bio *bio)
 	return needed;
 }
 
-/* Send a bio that waited back to the gate, with nothing left to wait for but the gate itself. */
-static void submit_again(struct bpfsnap_origin *origin, struct bio *bio)
+static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 {
-	if (copy_needed(origin, bio)) {
-		if (bio_op(bio) == REQ_OP_DISCARD) {
-			/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
-			bpfsnap_cow_count_dropped(origin, bio);
-			bio_endio(bio);
-			return;
-		}
-		bpfsnap_cow_copy(origin, bio);
+	struct bio *bio = job->bio;
+
+	if (bio && bio_op(bio) == REQ_OP_DISCARD && !READ_ONCE(origin->copies_discards) &&
+	    copy_needed(origin, bio)) {
+		/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
+		bpfsnap_cow_count_dropped(origin, job);
+		free_job(job);
+		bio_endio(bio);
+		atomic_dec(&origin->returning);
+		return;
 	}
-	wrap_bio(origin, bio, mempool_alloc(origin->wraps, GFP_NOIO));
-	atomic_inc(&origin->returning);
+	switch (bpfsnap_cow_start(origin, job)) {
+	case BPFSNAP_COW_READING:
+		return;
+	case BPFSNAP_COW_STARVED:
+		list_add_tail(&job->node, &origin->starved);
+		return;
+	case BPFSNAP_COW_DONE:
+		break;
+	}
+	if (!bio) {
+		complete(job->done);
+		return;
+	}
+	/*
+	 * Back to the gate, with nothing left to wait for but the gate itself.  The
+	 * worker must not be put to sleep for the bio's cgroup while other bios wait, the
+	 * journal's among them: like metadata, it goes first and is paid for later.
+	 */
+	bio->bi_opf |= REQ_META;
+	wrap_bio(job, bio);
 	submit_bio_noacct(bio);
 }
 
 static void gate_work(struct work_struct *work)
 {
 	struct bpfsnap_origin *origin = container_of(work, struct bpfsnap_origin, work);
+	struct bpfsnap_job *job;
+	unsigned int begun;
 	struct bio *bio;
 
 	while ((bio = take_first(origin, &origin->refused)))
 		bio_wouldblock_error(bio);
-	while ((bio = take_first(origin, &origin->waiting))) {
-		if (percpu_ref_is_dying(&origin->inflight)) {
-			/* Closed; bpfsnap_gate_open() queues this work again. */
-			put_first(origin, bio);
-			break;
+	do {
+		struct blk_plug plug;
+		LIST_HEAD(again);
+
+		begun = 0;
+		blk_start_plug(&plug);
+		bpfsnap_cow_finish(origin, &again);
+		list_splice_tail_init(&origin->starved, &again);
+		take_asked(origin, &again);
+		while ((job = list_first_entry_or_null(&again, struct bpfsnap_job, node))) {
+			list_del_init(&job->node);
+			run_job(origin, job);
 		}
-		submit_again(origin, bio);
+		/* Those that starve go first: none may be overtaken for ever. */
+		while (begun < JOBS_AT_ONCE && list_empty(&origin->starved) &&
+		       (job = take_waiting(origin))) {
+			run_job(origin, job);
+			begun++;
+		}
+		blk_finish_plug(&plug);
 		cond_resched();
+	} while (begun == JOBS_AT_ONCE || !llist_empty(&origin->read));
+	if (!list_empty(&origin->starved))
+		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
+}
+
+void bpfsnap_gate_report(struct bpfsnap_origin *origin, sector_t sect, sector_t nr_sect)
+{
+	/* Fits the counts of a tracepoint, and is bounded in time. */
+	enum { REPORT_SECT = 1 << 20 };
+
+	while (nr_sect) {
+		u32 here = min_t(sector_t, nr_sect, REPORT_SECT);
+
+		while (!percpu_ref_tryget_live(&origin->inflight))
+			msleep(1);
+		preempt_disable();
+		count(origin, sect, here, (__force u32)REQ_OP_WRITE);
+		preempt_enable();
+		percpu_ref_put(&origin->inflight);
+		sect += here;
+		nr_sect -= here;
 	}
+}
+
+static void gate_retry(struct work_struct *work)
+{
+	bpfsnap_gate_kick(container_of(to_delayed_work(work), struct bpfsnap_origin, retry));
+}
+
+void bpfsnap_gate_copy(struct bpfsnap_range *range, sector_t sect, sector_t end_sect)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+	struct bpfsnap_origin *origin = range->origin;
+	struct bpfsnap_job job = {
+		.origin = origin,
+		.range = range,
+		.sect = sect,
+		.end_sect = end_sect,
+		.done = &done,
+	};
+
+	spin_lock_irq(&origin->lock);
+	list_add_tail(&job.node, &origin->asked);
+	spin_unlock_irq(&origin->lock);
+	bpfsnap_gate_kick(origin);
+	wait_for_completion(&done);
 }
 
 static void on_drained(struct percpu_ref *ref)
@@ -245,8 +400,7 @@ int bpfsnap_gate_drain(struct bpfsnap_origin *origin, unsigned long deadline)
 
 int bpfsnap_gate_settle(struct bpfsnap_origin *origin, unsigned long deadline)
 {
-	flush_work(&origin->work);
-	while (atomic_read(&origin->returning)) {
+	while (!bio_list_empty(&origin->waiting) || atomic_read(&origin->returning)) {
 		if (time_after(jiffies, deadline))
 			return -ETIMEDOUT;
 		msleep(1);
@@ -298,7 +452,11 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	bio_list_init(&origin->waiting);
 	bio_list_init(&origin->refused);
 	init_waitqueue_head(&origin->drained);
+	INIT_LIST_HEAD(&origin->asked);
+	init_llist_head(&origin->read);
+	INIT_LIST_HEAD(&origin->starved);
 	INIT_WORK(&origin->work, gate_work);
+	INIT_DELAYED_WORK(&origin->retry, gate_retry);
 	INIT_LIST_HEAD(&origin->ranges);
 
 	origin->passed = alloc_percpu(struct bpfsnap_passed);
@@ -308,16 +466,16 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 					     origin->disk->disk_name);
 	if (!origin->wq)
 		goto free_passed;
-	origin->wraps = mempool_create_slab_pool(WRAPS_KEPT, wrap_cache);
-	if (!origin->wraps)
+	origin->jobs = mempool_create_slab_pool(JOBS_KEPT, job_cache);
+	if (!origin->jobs)
 		goto free_wq;
 	ret = percpu_ref_init(&origin->inflight, on_drained, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 	if (ret)
-		goto free_wraps;
+		goto free_jobs;
 	return 0;
 
-free_wraps:
-	mempool_destroy(origin->wraps);
+free_jobs:
+	mempool_destroy(origin->jobs);
 free_wq:
 	destroy_workqueue(origin->wq);
 free_passed:
@@ -329,21 +487,22 @@ void bpfsnap_gate_destroy(struct bpfsnap_origin *origin)
 {
 	/* Every completion that touches the origin does so under RCU's eye. */
 	synchronize_rcu();
+	cancel_delayed_work_sync(&origin->retry);
 	destroy_workqueue(origin->wq);
 	percpu_ref_exit(&origin->inflight);
-	mempool_destroy(origin->wraps);
+	mempool_destroy(origin->jobs);
 	free_percpu(origin->passed);
 }
 
 int bpfsnap_gate_init(void)
 {
-	wrap_cache = kmem_cache_create("bpfsnap_wrap", sizeof(struct wrap), 0, 0, NULL);
-	return wrap_cache ? 0 : -ENOMEM;
+	job_cache = kmem_cache_create("bpfsnap_job", sizeof(struct bpfsnap_job), 0, 0, NULL);
+	return job_cache ? 0 : -ENOMEM;
 }
 
 void bpfsnap_gate_exit(void)
 {
 	/* A completion on another CPU may not have returned from gate_endio() yet. */
 	synchronize_rcu();
-	kmem_cache_destroy(wrap_cache);
+	kmem_cache_destroy(job_cache);
 }

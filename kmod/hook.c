@@ -96,7 +96,7 @@ static const struct block_device_operations selftest_fops = {
 
 static int selftest(void)
 {
-	struct gendisk *disk = bpfsnap_alloc_disk(SECTOR_SIZE);
+	struct gendisk *disk = bpfsnap_alloc_disk(SECTOR_SIZE, false);
 	struct bio *bio;
 	int ret;
 
@@ -145,7 +145,7 @@ int bpfsnap_hook_init(void)
 	ret = register_ftrace_function(&hook_ops);
 	if (ret) {
 		if (ret == -EBUSY)
-			pr_err("%s() is redirected already by a live patch or another module\n",
+			pr_err("%s() is redirected already by a live patch or another module, or kernel.ftrace_enabled is 0\n",
 			       HOOKED_FUNCTION);
 		goto free_filter;
 	}

@@ -6,23 +6,34 @@
  * back, the chunks are looked at again.  If none was copied meanwhile, no
  * overwrite had been issued before the read ended (a chunk's bit is set first),
  * and what was read is old.  Else, and for all other reads, the worker assembles
- * the answer run by run: copied chunks from the storage file, others from the
+ * the answer run by run: copied chunks from memory or storage, others from the
  * origin with the same check.
  *
- * A range that failed answers every read with EIO.  Its error, too, is set before
+ * An image that takes writes keeps them in the storage: a chunk is copied first, as if
+ * the origin were written to, and then changed where it is stored.
+ *
+ * A range that failed answers everything with EIO.  Its error, too, is set before
  * the overwrite is issued that nothing was kept for.
  *
  * The images have a major number of their own and names unlike those of disks, so
  * that no tool takes them for the origin with the same UUID.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include "bpfsnap.h"
+#include "trace.h"
 
-enum { IMAGE_MINORS = 256 };
+enum {
+	IMAGE_MINORS	= 256,
+	/* Read from the storage at once. */
+	BOUNCE_CHUNKS	= 32,
+	/* No errno: whatever a driver answers, it isn't this. */
+	RACED		= 1,
+};
 
 static int image_major;
 static DEFINE_IDA(image_minors);
@@ -87,12 +98,17 @@ static void image_submit_bio(struct bio *bio)
 		bio_endio(bio);
 		return;
 	}
-	if (bio_op(bio) != REQ_OP_READ || READ_ONCE(range->error)) {
+	if (READ_ONCE(range->error)) {
 		bio_io_error(bio);
 		return;
 	}
+	/* A hint; the storage is given back as a whole. */
+	if (bio_op(bio) == REQ_OP_DISCARD) {
+		bio_endio(bio);
+		return;
+	}
 	chunks_of(bio, &first, &last);
-	if (bpfsnap_chunkmap_any(&range->copied, first, last)) {
+	if (bio_op(bio) != REQ_OP_READ || bpfsnap_chunkmap_any(&range->copied, first, last)) {
 		read_slowly(range, bio);
 		return;
 	}
@@ -102,26 +118,109 @@ static void image_submit_bio(struct bio *bio)
 	submit_bio_noacct(clone);
 }
 
-static int read_stored(struct bpfsnap_range *range, struct bio *part)
+/* Between a chunk's page and a bio, at the bio's @iter, which moves on. */
+static void copy_part(struct page *page, u32 offset, u32 len_bytes, struct bio *bio,
+		      struct bvec_iter *iter)
 {
-	loff_t pos = (loff_t)part->bi_iter.bi_sector << SECTOR_SHIFT;
-	struct bvec_iter iter;
-	struct bio_vec bv;
+	char *base = kmap_local_page(page), *kaddr = base + offset;
 
-	bio_for_each_segment(bv, part, iter) {
-		void *to = bvec_kmap_local(&bv);
-		ssize_t got = kernel_read(range->store, to, bv.bv_len, &pos);
+	while (len_bytes) {
+		struct bio_vec bv = bio_iter_iovec(bio, *iter);
+		u32 here = min(len_bytes, bv.bv_len);
 
-		kunmap_local(to);
-		flush_dcache_page(bv.bv_page);
-		if (got != bv.bv_len)
-			return got < 0 ? got : -EIO;
+		bv.bv_len = here;
+		if (bio_op(bio) == REQ_OP_READ)
+			memcpy_to_bvec(&bv, kaddr);
+		else
+			memcpy_from_bvec(kaddr, &bv);
+		bio_advance_iter(bio, iter, here);
+		kaddr += here;
+		len_bytes -= here;
 	}
-	/* Lost in writeback, it would have read as zeros. */
-	return bpfsnap_store_error(range);
+	kunmap_local(base);
 }
 
-/* Return: 0, -errno, or -EAGAIN if chunks were copied while the origin was read. */
+/* Where in its chunk does the rest of a bio begin, and how much of it is in there? */
+static u32 part_of_chunk(const struct bvec_iter *iter, u32 *ret_len_bytes)
+{
+	u32 offset = (iter->bi_sector % BPFSNAP_CHUNK_SECT) << SECTOR_SHIFT;
+
+	*ret_len_bytes = min_t(u32, BPFSNAP_CHUNK_BYTES - offset, iter->bi_size);
+	return offset;
+}
+
+/* Answer with the chunks of a piece that begin with @iter. */
+static void read_piece(const struct bpfsnap_piece *piece, struct bio *part, struct bvec_iter *iter)
+{
+	u32 offset, len_bytes;
+
+	while (iter->bi_size) {
+		u64 i = iter->bi_sector / BPFSNAP_CHUNK_SECT - piece->chunk;
+
+		if (i >= piece->nr_chunks)
+			return;
+		offset = part_of_chunk(iter, &len_bytes);
+		copy_part(piece->bvecs[i].bv_page, offset, len_bytes, part, iter);
+	}
+}
+
+static int read_slots(struct bpfsnap_range *range, const struct bpfsnap_extent *place,
+		      struct bio *part, struct bvec_iter *iter)
+{
+	u64 last = (iter->bi_sector + (iter->bi_size >> SECTOR_SHIFT) - 1) / BPFSNAP_CHUNK_SECT;
+	u32 nr = min3((u64)place->nr_chunks, last - place->chunk + 1, (u64)BOUNCE_CHUNKS), i;
+	u32 offset, len_bytes;
+	int ret;
+
+	ret = bpfsnap_store_rw(range->store, false, place->slot, range->bounce, nr);
+	for (i = 0; i < nr && !ret; i++) {
+		offset = part_of_chunk(iter, &len_bytes);
+		copy_part(range->bounce[i].bv_page, offset, len_bytes, part, iter);
+	}
+	return ret;
+}
+
+static void read_zeros(const struct bpfsnap_extent *place, struct bio *part, struct bvec_iter *iter)
+{
+	u64 end = (place->chunk + place->nr_chunks) * BPFSNAP_CHUNK_SECT;
+
+	while (iter->bi_size && iter->bi_sector < end) {
+		u32 offset, len_bytes;
+
+		offset = part_of_chunk(iter, &len_bytes);
+		copy_part(ZERO_PAGE(0), offset, len_bytes, part, iter);
+	}
+}
+
+static int read_copied(struct bpfsnap_range *range, struct bio *part)
+{
+	struct bvec_iter iter = part->bi_iter;
+	struct bpfsnap_extent place;
+	int ret = 0;
+
+	while (iter.bi_size && !ret) {
+		if (!bpfsnap_index_find(&range->index, iter.bi_sector / BPFSNAP_CHUNK_SECT, &place))
+			return -EIO;
+		switch (place.place) {
+		case BPFSNAP_IN_MEMORY:
+			read_piece(place.piece, part, &iter);
+			bpfsnap_piece_put(place.piece);
+			break;
+		case BPFSNAP_IN_STORE:
+			ret = read_slots(range, &place, part, &iter);
+			break;
+		case BPFSNAP_ZERO:
+			read_zeros(&place, part, &iter);
+			break;
+		}
+		/* A place of a range that failed means nothing. */
+		if (!ret)
+			ret = READ_ONCE(range->error);
+	}
+	return ret;
+}
+
+/* Return: 0, -errno, or RACED if chunks were copied while the origin was read. */
 static int read_origin(struct bpfsnap_range *range, struct bio *part, u64 first, u64 last)
 {
 	struct bio *clone = origin_read(range, part);
@@ -129,7 +228,7 @@ static int read_origin(struct bpfsnap_range *range, struct bio *part, u64 first,
 
 	bio_put(clone);
 	if (!ret && !still_old(range, first, last))
-		return -EAGAIN;
+		return RACED;
 	return ret;
 }
 
@@ -155,11 +254,11 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 			return ret;
 		bio_trim(&part, sect - bio->bi_iter.bi_sector, to - sect);
 		if (copied)
-			ret = read_stored(range, &part);
+			ret = read_copied(range, &part);
 		else
 			ret = read_origin(range, &part, chunk, run_end);
 		bio_uninit(&part);
-		if (ret == -EAGAIN)
+		if (ret == RACED)
 			continue;
 		if (ret) {
 			if (copied)
@@ -172,6 +271,62 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 		sect = to;
 	}
 	return 0;
+}
+
+/* The slot of a chunk that is copied, once it is stored. */
+static int await_slot(struct bpfsnap_range *range, u64 chunk, u64 *ret_slot)
+{
+	struct bpfsnap_extent place;
+
+	while (!READ_ONCE(range->error)) {
+		if (!bpfsnap_index_find(&range->index, chunk, &place))
+			return -EIO;
+		switch (place.place) {
+		case BPFSNAP_IN_MEMORY:
+			bpfsnap_piece_put(place.piece);
+			msleep(1);
+			continue;
+		case BPFSNAP_IN_STORE:
+			*ret_slot = place.slot;
+			return 0;
+		case BPFSNAP_ZERO:
+			return -EIO;	/* there is none in an image that takes writes */
+		}
+	}
+	return range->error;
+}
+
+static int write_chunk(struct bpfsnap_range *range, struct bio *bio, struct bvec_iter *iter)
+{
+	u64 chunk = iter->bi_sector / BPFSNAP_CHUNK_SECT, slot;
+	u32 offset, len_bytes;
+	int ret;
+
+	ret = await_slot(range, chunk, &slot);
+	if (ret)
+		return ret;
+	offset = part_of_chunk(iter, &len_bytes);
+	if (len_bytes < BPFSNAP_CHUNK_BYTES)
+		ret = bpfsnap_store_rw(range->store, false, slot, range->bounce, 1);
+	if (ret)
+		return ret;
+	copy_part(range->bounce[0].bv_page, offset, len_bytes, bio, iter);
+	return bpfsnap_store_rw(range->store, true, slot, range->bounce, 1);
+}
+
+static int write_image(struct bpfsnap_range *range, struct bio *bio)
+{
+	sector_t sect = range->start_sect + bio->bi_iter.bi_sector;
+	struct bvec_iter iter = bio->bi_iter;
+	int ret = 0;
+
+	bpfsnap_gate_copy(range, sect, sect + bio_sectors(bio));
+	while (iter.bi_size && !ret)
+		ret = write_chunk(range, bio, &iter);
+	/* What was lost can't be told from what was kept. */
+	if (ret)
+		bpfsnap_range_fail(range, ret, "storage", sect);
+	return ret;
 }
 
 static void slow_work(struct work_struct *work)
@@ -187,7 +342,14 @@ static void slow_work(struct work_struct *work)
 		spin_unlock_irq(&range->image_lock);
 		if (!bio)
 			break;
-		bio->bi_status = errno_to_blk_status(read_by_runs(range, bio));
+		if (bio_op(bio) == REQ_OP_WRITE)
+			bio->bi_status = errno_to_blk_status(write_image(range, bio));
+		else
+			bio->bi_status = errno_to_blk_status(read_by_runs(range, bio));
+		if (bio->bi_status)
+			trace_bpfsnap_image_error(range->info.image_minor, bio->bi_iter.bi_sector,
+						  bio_sectors(bio),
+						  blk_status_to_errno(bio->bi_status));
 		bio_endio(bio);
 		cond_resched();
 	}
@@ -200,7 +362,7 @@ BPFSNAP_DISK_OPEN(image_open, disk)
 	int ret = 0;
 
 	spin_lock_irq(&range->image_lock);
-	if (range->ending)
+	if (range->is_ending)
 		ret = -ENXIO;
 	else
 		range->openers++;
@@ -224,6 +386,32 @@ static const struct block_device_operations image_fops = {
 	.release = image_release,
 };
 
+static void free_bounce(struct bpfsnap_range *range)
+{
+	u32 i;
+
+	for (i = 0; range->bounce && i < BOUNCE_CHUNKS; i++)
+		if (range->bounce[i].bv_page)
+			__free_page(range->bounce[i].bv_page);
+	kfree(range->bounce);
+}
+
+static int alloc_bounce(struct bpfsnap_range *range)
+{
+	u32 i;
+
+	range->bounce = kcalloc(BOUNCE_CHUNKS, sizeof(*range->bounce), GFP_KERNEL);
+	for (i = 0; range->bounce && i < BOUNCE_CHUNKS; i++) {
+		range->bounce[i].bv_page = alloc_page(GFP_KERNEL);
+		if (!range->bounce[i].bv_page)
+			break;
+	}
+	if (i == BOUNCE_CHUNKS)
+		return 0;
+	free_bounce(range);
+	return -ENOMEM;
+}
+
 /* Make the image, but let nobody see it yet. */
 int bpfsnap_image_create(struct bpfsnap_range *range)
 {
@@ -233,15 +421,21 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 	spin_lock_init(&range->image_lock);
 	bio_list_init(&range->slow);
 	/* Until all images of the snapshot are there. */
-	range->ending = true;
+	range->is_ending = true;
 	INIT_WORK(&range->slow_work, slow_work);
 
+	if (alloc_bounce(range))
+		return -ENOMEM;
 	minor = ida_alloc_max(&image_minors, IMAGE_MINORS - 1, GFP_KERNEL);
-	if (minor < 0)
+	if (minor < 0) {
+		free_bounce(range);
 		return minor;
-	disk = bpfsnap_alloc_disk(bdev_logical_block_size(range->origin->disk->part0));
+	}
+	disk = bpfsnap_alloc_disk(bdev_logical_block_size(range->origin->disk->part0),
+				  range->snap->writable);
 	if (IS_ERR(disk)) {
 		ida_free(&image_minors, minor);
+		free_bounce(range);
 		return PTR_ERR(disk);
 	}
 	disk->major = image_major;
@@ -252,7 +446,7 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 	disk->private_data = range;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "bpfsnap%d", minor);
 	set_capacity(disk, range->nr_sect);
-	set_disk_ro(disk, true);
+	set_disk_ro(disk, !range->snap->writable);
 	range->image = disk;
 	return 0;
 }
@@ -270,7 +464,7 @@ bool bpfsnap_image_end(struct bpfsnap_range *range)
 	spin_lock_irq(&range->image_lock);
 	idle = !range->openers;
 	if (idle)
-		range->ending = true;
+		range->is_ending = true;
 	spin_unlock_irq(&range->image_lock);
 	return idle;
 }
@@ -278,7 +472,7 @@ bool bpfsnap_image_end(struct bpfsnap_range *range)
 void bpfsnap_image_unend(struct bpfsnap_range *range)
 {
 	spin_lock_irq(&range->image_lock);
-	range->ending = false;
+	range->is_ending = false;
 	spin_unlock_irq(&range->image_lock);
 }
 
@@ -292,6 +486,7 @@ void bpfsnap_image_destroy(struct bpfsnap_range *range)
 	flush_work(&range->slow_work);
 	put_disk(disk);
 	ida_free(&image_minors, minor);
+	free_bounce(range);
 }
 
 int bpfsnap_image_init(void)
@@ -302,7 +497,7 @@ int bpfsnap_image_init(void)
 	if (ret)
 		return ret;
 	ret = -ENOMEM;
-	image_wq = alloc_workqueue("bpfsnap-image", WQ_UNBOUND, 0);
+	image_wq = alloc_workqueue("bpfsnap-image", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!image_wq)
 		goto exit_bios;
 	image_major = register_blkdev(0, "bpfsnap");

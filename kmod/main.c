@@ -14,9 +14,21 @@ static int __init bpfsnap_init(void)
 	ret = bpfsnap_gate_init();
 	if (ret)
 		return ret;
-	ret = bpfsnap_image_init();
+	ret = bpfsnap_origin_init();
 	if (ret)
 		goto gate_exit;
+	ret = bpfsnap_freeze_init();
+	if (ret)
+		goto origin_exit;
+	ret = bpfsnap_index_init();
+	if (ret)
+		goto freeze_exit;
+	ret = bpfsnap_store_init();
+	if (ret)
+		goto index_exit;
+	ret = bpfsnap_image_init();
+	if (ret)
+		goto store_exit;
 	ret = bpfsnap_snapshot_init();
 	if (ret)
 		goto image_exit;
@@ -34,6 +46,14 @@ snapshot_exit:
 	bpfsnap_snapshot_exit();
 image_exit:
 	bpfsnap_image_exit();
+store_exit:
+	bpfsnap_store_exit();
+index_exit:
+	bpfsnap_index_exit();
+freeze_exit:
+	bpfsnap_freeze_exit();
+origin_exit:
+	bpfsnap_origin_exit();
 gate_exit:
 	bpfsnap_gate_exit();
 	return ret;
@@ -44,8 +64,12 @@ static void __exit bpfsnap_exit(void)
 	bpfsnap_control_exit();
 	/* No origin and no snapshot exists: each holds a reference on the module. */
 	bpfsnap_hook_exit();
+	bpfsnap_origin_exit();
 	bpfsnap_snapshot_exit();
 	bpfsnap_image_exit();
+	bpfsnap_store_exit();
+	bpfsnap_index_exit();
+	bpfsnap_freeze_exit();
 	bpfsnap_gate_exit();
 }
 

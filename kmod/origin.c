@@ -7,12 +7,15 @@
  *
  *  - tasks between the place of the hook and the queue have slept or left the
  *    kernel since, when RCU tasks say so;
- *  - a request-based disk's queue is frozen, which waits for all that is in it.
- *    Twice: a task may have slept at a queue that somebody else had frozen; it is
- *    in the queue before RCU tasks let us go on;
- *  - a bio-based disk accounts its writes in flight; its gate is closed until it
- *    shows none.  Where a driver accounts nothing, attaching is refused.
+ *  - the queue is frozen, which waits for all that is in it: requests, or tasks that
+ *    are in a bio-based driver, asleep or not.  Twice: a task may have slept at a queue
+ *    that somebody else had frozen; it is in the queue before RCU tasks let us go on;
+ *  - a bio-based driver accounts the writes that it has taken; the gate is closed until
+ *    it shows none.  Where a driver accounts nothing, attaching is refused;
+ *  - the device mapper accounts late, if a target keeps a bio first: the daemon has it
+ *    flush itself by suspending and resuming it, before any snapshot.
  */
+#include <linux/ctype.h>
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/part_stat.h>
@@ -21,7 +24,10 @@
 #include <linux/blk-integrity.h>
 #include "bpfsnap.h"
 
-enum { DETACH_TIMEOUT_MS = 5000 };
+enum {
+	DETACH_TIMEOUT_MS	= 5000,
+	REAP_PATIENCE_MS	= 1000,
+};
 
 DEFINE_MUTEX(bpfsnap_lock);
 LIST_HEAD(bpfsnap_origins);
@@ -37,21 +43,33 @@ struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev)
 	return NULL;
 }
 
+/* Is @disk called @prefix and a number? */
+static bool is_called(const struct gendisk *disk, const char *prefix)
+{
+	size_t len = str_has_prefix(disk->disk_name, prefix);
+
+	return len && isdigit(disk->disk_name[len]);
+}
+
 /* Does a bio-based disk tell how many writes are in flight? */
 static bool accounts_inflight(const struct gendisk *disk)
 {
 	/* These account always, or complete a write before its submission returns. */
-	static const char * const known[] = { BPFSNAP_ACCOUNTS_ALWAYS };
+	static const char * const always[] = { BPFSNAP_ACCOUNTS_ALWAYS };
+	/* These do where iostats are on. */
+	static const char * const mostly[] = { "md", "dm-" };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (str_has_prefix(disk->disk_name, known[i]))
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		if (is_called(disk, always[i]))
 			return true;
-	return blk_queue_io_stat(disk->queue);
+	for (i = 0; i < ARRAY_SIZE(mostly); i++)
+		if (is_called(disk, mostly[i]))
+			return blk_queue_io_stat(disk->queue);
+	return false;
 }
 
-/* What can't be tracked and copied rightly is refused. */
-static int check_disk(struct block_device *bdev)
+int bpfsnap_origin_check(struct block_device *bdev)
 {
 	struct gendisk *disk = bdev->bd_disk;
 
@@ -64,6 +82,8 @@ static int check_disk(struct block_device *bdev)
 	if (bdev_logical_block_size(bdev) > BPFSNAP_CHUNK_BYTES)
 		return -EOPNOTSUPP;
 	if (!queue_is_mq(disk->queue) && !accounts_inflight(disk))
+		return -EOPNOTSUPP;
+	if (bpfsnap_writes_without_bio(disk))
 		return -EOPNOTSUPP;
 	if (bdev_is_zoned(bdev) || blk_queue_dax(disk->queue) || blk_get_integrity(disk) ||
 	    bpfsnap_inline_crypto(disk->queue))
@@ -101,16 +121,22 @@ static int freeze_queue_once(struct request_queue *q, unsigned long deadline)
 static int drain_unknown(struct bpfsnap_origin *origin, unsigned long deadline)
 {
 	struct request_queue *q = origin->disk->queue;
-	int ret = 0;
+	int ret;
 
 	synchronize_rcu_tasks();
-	if (queue_is_mq(q)) {
-		ret = freeze_queue_once(q, deadline);
-		if (ret)
-			return ret;
-		synchronize_rcu_tasks();
-		return freeze_queue_once(q, deadline);
+	ret = freeze_queue_once(q, deadline);
+	if (ret)
+		return ret;
+	/* Nobody else's freeze may last over both of ours, with a task asleep before it. */
+	while (READ_ONCE(q->mq_freeze_depth)) {
+		if (time_after(jiffies, deadline))
+			return -ETIMEDOUT;
+		msleep(1);
 	}
+	synchronize_rcu_tasks();
+	ret = freeze_queue_once(q, deadline);
+	if (ret || queue_is_mq(q))
+		return ret;
 	/* New writes would hide the old ones. */
 	bpfsnap_gate_close(origin);
 	while (writes_inflight(origin->disk) > 0) {
@@ -124,12 +150,46 @@ static int drain_unknown(struct bpfsnap_origin *origin, unsigned long deadline)
 	return ret;
 }
 
-static void free_origin(struct bpfsnap_origin *origin)
+static struct workqueue_struct *reap_wq;
+static atomic_t reaping = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(reaped);
+
+/* What passed, or is on its way back, comes back to us, in its own time. */
+static void reap_origin(struct work_struct *work)
 {
+	struct bpfsnap_origin *origin = container_of(work, struct bpfsnap_origin, reap);
+
+	bpfsnap_gate_leave(origin);
+	while (bpfsnap_gate_drain(origin, jiffies + HZ))
+		;
 	bpfsnap_gate_destroy(origin);
 	bpfsnap_bdev_close(origin->bdev);
 	kfree(origin);
+	/* bpfsnap_origin_exit() waits for this function to return. */
 	module_put(THIS_MODULE);
+	atomic_dec(&reaping);
+	wake_up(&reaped);
+}
+
+/* The hook does not know it any more, the gate is closed. */
+static void let_go(struct bpfsnap_origin *origin)
+{
+	INIT_WORK(&origin->reap, reap_origin);
+	atomic_inc(&reaping);
+	queue_work(reap_wq, &origin->reap);
+	/* In general there is nothing to wait for, and the caller may unload us next. */
+	wait_event_timeout(reaped, !atomic_read(&reaping), msecs_to_jiffies(REAP_PATIENCE_MS));
+}
+
+int bpfsnap_origin_init(void)
+{
+	reap_wq = alloc_workqueue("bpfsnap-reap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return reap_wq ? 0 : -ENOMEM;
+}
+
+void bpfsnap_origin_exit(void)
+{
+	destroy_workqueue(reap_wq);
 }
 
 int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
@@ -156,7 +216,7 @@ int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
 	}
 	origin->disk = bpfsnap_bdev(origin->bdev)->bd_disk;
 	origin->dev = dev;
-	ret = check_disk(bpfsnap_bdev(origin->bdev));
+	ret = bpfsnap_origin_check(bpfsnap_bdev(origin->bdev));
 	if (ret)
 		goto close;
 	ret = bpfsnap_gate_create(origin);
@@ -165,21 +225,20 @@ int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
 
 	/* An attached disk pins the module; the caller's open file does so until here. */
 	__module_get(THIS_MODULE);
+	origin->attaching = true;
 	bpfsnap_hook_add(origin);
 	ret = drain_unknown(origin, deadline);
 	if (ret)
 		goto unhook;
+	WRITE_ONCE(origin->attaching, false);
 	list_add_tail(&origin->list, &bpfsnap_origins);
 	return 0;
 
 unhook:
 	/* Unhooked first: nothing is held while what passed comes to its end. */
 	bpfsnap_hook_del(origin);
-	bpfsnap_gate_leave(origin);
 	bpfsnap_gate_close(origin);
-	while (bpfsnap_gate_drain(origin, jiffies + HZ))
-		;
-	free_origin(origin);
+	let_go(origin);
 	return ret;
 close:
 	bpfsnap_bdev_close(origin->bdev);
@@ -197,7 +256,7 @@ int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg)
 	lockdep_assert_held(&bpfsnap_lock);
 	if (!origin)
 		return -ENODEV;
-	if (!list_empty(&origin->ranges))
+	if (atomic_read(&origin->users))
 		return -EBUSY;
 
 	/* What has passed, or is on its way back, comes back to us: none may be left. */
@@ -212,7 +271,6 @@ int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg)
 	}
 	bpfsnap_hook_del(origin);
 	list_del(&origin->list);
-	bpfsnap_gate_leave(origin);
-	free_origin(origin);
+	let_go(origin);
 	return 0;
 }

@@ -58,6 +58,180 @@ DECLARE_EVENT_CLASS(bpfsnap_switch,
 		  MINOR(__entry->dev), __entry->epoch, __entry->gate_bios, __entry->gate_sect)
 );
 
+/* Filesystems are frozen, gates about to close. */
+TRACE_EVENT(bpfsnap_hold_begin,
+
+	TP_PROTO(u32 epoch, u32 nr_ranges),
+
+	TP_ARGS(epoch, nr_ranges),
+
+	TP_STRUCT__entry(
+		__field(u32, epoch)
+		__field(u32, nr_ranges)
+	),
+
+	TP_fast_assign(
+		__entry->epoch = epoch;
+		__entry->nr_ranges = nr_ranges;
+	),
+
+	TP_printk("epoch %u of %u ranges", __entry->epoch, __entry->nr_ranges)
+);
+
+/* Gates are open again. */
+TRACE_EVENT(bpfsnap_hold_end,
+
+	TP_PROTO(u32 epoch, u64 held_ns, int error),
+
+	TP_ARGS(epoch, held_ns, error),
+
+	TP_STRUCT__entry(
+		__field(u32, epoch)
+		__field(u64, held_ns)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->epoch = epoch;
+		__entry->held_ns = held_ns;
+		__entry->error = error;
+	),
+
+	TP_printk("epoch %u after %llu ns error %d", __entry->epoch, __entry->held_ns,
+		  __entry->error)
+);
+
+/* Old content has been read: where on the disk, how much, how long it took. */
+TRACE_EVENT(bpfsnap_copied,
+
+	TP_PROTO(u32 dev, u32 image, u64 sect, u32 nr_sect, u64 took_ns, int error),
+
+	TP_ARGS(dev, image, sect, nr_sect, took_ns, error),
+
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, image)
+		__field(u64, sect)
+		__field(u32, nr_sect)
+		__field(u64, took_ns)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->image = image;
+		__entry->sect = sect;
+		__entry->nr_sect = nr_sect;
+		__entry->took_ns = took_ns;
+		__entry->error = error;
+	),
+
+	TP_printk("%u:%u image %u sector %llu + %u in %llu ns error %d", MAJOR(__entry->dev),
+		  MINOR(__entry->dev), __entry->image, __entry->sect, __entry->nr_sect,
+		  __entry->took_ns, __entry->error)
+);
+
+/* Old content has been stored: in which slots (of 4 KiB), how long it took. */
+TRACE_EVENT(bpfsnap_stored,
+
+	TP_PROTO(u32 dev, u64 slot, u32 nr_slots, u64 took_ns, int error),
+
+	TP_ARGS(dev, slot, nr_slots, took_ns, error),
+
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u64, slot)
+		__field(u32, nr_slots)
+		__field(u64, took_ns)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->slot = slot;
+		__entry->nr_slots = nr_slots;
+		__entry->took_ns = took_ns;
+		__entry->error = error;
+	),
+
+	TP_printk("%u:%u slot %llu + %u in %llu ns error %d", MAJOR(__entry->dev),
+		  MINOR(__entry->dev), __entry->slot, __entry->nr_slots, __entry->took_ns,
+		  __entry->error)
+);
+
+/* A storage has less left than the daemon asked to be told of. */
+TRACE_EVENT(bpfsnap_low_space,
+
+	TP_PROTO(u32 dev, u32 image, u64 left_bytes),
+
+	TP_ARGS(dev, image, left_bytes),
+
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, image)
+		__field(u64, left_bytes)
+	),
+
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->image = image;
+		__entry->left_bytes = left_bytes;
+	),
+
+	TP_printk("%u:%u image %u left %llu bytes", MAJOR(__entry->dev), MINOR(__entry->dev),
+		  __entry->image, __entry->left_bytes)
+);
+
+/* A range has failed, for good. */
+TRACE_EVENT(bpfsnap_failed,
+
+	TP_PROTO(u32 dev, u32 image, u64 sect, int error),
+
+	TP_ARGS(dev, image, sect, error),
+
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, image)
+		__field(u64, sect)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->image = image;
+		__entry->sect = sect;
+		__entry->error = error;
+	),
+
+	TP_printk("%u:%u image %u sector %llu error %d", MAJOR(__entry->dev), MINOR(__entry->dev),
+		  __entry->image, __entry->sect, __entry->error)
+);
+
+/* An image answers a bio with an error; its sectors are the image's. */
+TRACE_EVENT(bpfsnap_image_error,
+
+	TP_PROTO(u32 image, u64 sect, u32 nr_sect, int error),
+
+	TP_ARGS(image, sect, nr_sect, error),
+
+	TP_STRUCT__entry(
+		__field(u32, image)
+		__field(u64, sect)
+		__field(u32, nr_sect)
+		__field(int, error)
+	),
+
+	TP_fast_assign(
+		__entry->image = image;
+		__entry->sect = sect;
+		__entry->nr_sect = nr_sect;
+		__entry->error = error;
+	),
+
+	TP_printk("image %u sector %llu + %u error %d", __entry->image, __entry->sect,
+		  __entry->nr_sect, __entry->error)
+);
+
 /* The macro exists only in the pass of define_trace.h that builds BPF's part. */
 #undef BPFSNAP_EVENT_WRITABLE
 #ifdef DEFINE_EVENT_WRITABLE

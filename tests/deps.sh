@@ -9,7 +9,7 @@ set -eu
 # To build the daemon, the command and the BPF programs.
 BUILD='build-essential clang llvm bpftool pkg-config perl bc flex bison
 libbpf-dev libelf-dev zlib1g-dev libjson-c-dev uuid-dev libsmartcols-dev
-libkmod-dev libblkid-dev libmount-dev'
+libkmod-dev libblkid-dev libmount-dev libdevmapper-dev'
 
 # The 6.12 headers generate BTF for modules, and want this for it.
 MODULE='pahole'

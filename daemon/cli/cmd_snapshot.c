@@ -16,6 +16,9 @@ static const struct column columns[] = {
 	{ "STATE",	"state",	COLUMN_TEXT, false },
 	{ "ERROR",	"error",	COLUMN_TEXT, false },
 	{ "COPIED",	"copied_bytes",	COLUMN_BYTES, false },
+	{ "STORED",	"stored_bytes",	COLUMN_BYTES, true },
+	{ "LIMIT",	"limit_bytes",	COLUMN_BYTES, true },
+	{ "MEMORY",	"memory_bytes",	COLUMN_BYTES, true },
 	{ "CREATED",	"created_ns",	COLUMN_TIME, false },
 	{ "HOLD",	"hold_ns",	COLUMN_DURATION, true },
 	{ "GENERATION",	"generation",	COLUMN_TEXT,	true },
@@ -53,11 +56,15 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL, *rows = NULL;
 	const char *storage = NULL, *checkpoint = NULL;
-	struct arg_number timeout_ms = {};
+	struct arg_number timeout_ms = {}, limit = {}, memory = {};
+	bool writable = false;
 	const struct arg_option options[] = {
 		{ "storage",	ARG_STRING,	&storage },
 		{ "timeout",	ARG_NUMBER,	&timeout_ms },
 		{ "checkpoint",	ARG_STRING,	&checkpoint },
+		{ "limit",	ARG_SIZE,	&limit },
+		{ "memory",	ARG_SIZE,	&memory },
+		{ "writable",	ARG_FLAG,	&writable },
 		{}
 	};
 	struct json_object *parameters, *devices;
@@ -76,6 +83,12 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 	if (timeout_ms.given)
 		member_add_number(parameters, "timeout_ms", timeout_ms.value);
 	member_add_string(parameters, "checkpoint", checkpoint);
+	if (limit.given)
+		member_add_number(parameters, "limit", limit.value);
+	if (memory.given)
+		member_add_number(parameters, "memory", memory.value);
+	if (writable)
+		json_object_object_add(parameters, "writable", json_object_new_boolean(true));
 	r = cli_call(cli, "CreateSnapshot", parameters, &reply);
 	if (r < 0)
 		return r;

@@ -21,7 +21,6 @@ static const struct {
 	{ "NotAttached",	EXIT_NOT_FOUND },
 	{ "DrainTimeout",	EXIT_BUSY },
 	{ "FreezeFailed",	EXIT_FAILED },
-	{ "SnapshotExists",	EXIT_BUSY },
 	{ "SnapshotNotFound",	EXIT_NOT_FOUND },
 	{ "SnapshotBusy",	EXIT_BUSY },
 	{ "StorageUnsuitable",	EXIT_FAILED },

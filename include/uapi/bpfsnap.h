@@ -44,7 +44,7 @@
 #include <linux/ioctl.h>
 
 #define BPFSNAP_CONTROL_NAME	"bpfsnap-control"
-#define BPFSNAP_IOC_ABI		1
+#define BPFSNAP_IOC_ABI		2
 
 /* Unit of copy-on-write, counted from the start of the snapshot's range. */
 #define BPFSNAP_CHUNK_SHIFT	12
@@ -55,6 +55,28 @@ enum {
 	BPFSNAP_MAX_DEVICES	= 64,		/* ranges in one snapshot */
 	BPFSNAP_MAX_FREEZE	= 256,		/* filesystems frozen for one */
 	BPFSNAP_MAX_TIMEOUT_MS	= 60000,	/* a hold longer than this is an outage */
+	BPFSNAP_MAX_GROW_MS	= 25000,	/* writers may have to wait as long */
+};
+
+/* Flags of a snapshot. */
+enum {
+	BPFSNAP_SNAP_WRITABLE	= 1 << 0,	/* images take writes, which end with the snapshot */
+	/*
+	 * Copy for discards as for writes, from now on, instead of dropping them: for disks
+	 * that somebody above relies on to read as zeros afterwards (RAID with parity).
+	 */
+	BPFSNAP_SNAP_COPY_DISCARDS = 1 << 1,
+};
+
+/* Flags of a storage. */
+enum {
+	/*
+	 * The file lives on a disk of the snapshot itself: a regular file, written in
+	 * full and never again, whose blocks of 4 KiB are not shared.  While the
+	 * snapshot is held it can't be written to, cut or moved; its blocks read as
+	 * zeros in the image, and are not tracked.
+	 */
+	BPFSNAP_STORE_PINNED	= 1 << 0,
 };
 
 /* Where a SNAP_CREATE ended that did not succeed. */
@@ -123,9 +145,15 @@ struct bpfsnap_ioc_detach {
  * @minor: in, of the whole disk
  * @start_sect: in, first sector of the range on the disk
  * @nr_sect: in, length of the range; the size of its image
- * @store_fd: in, file that takes the old content, open for reading and writing,
- *            empty, on a filesystem that does not live on any disk of the
- *            snapshot; a chunk is kept at its own offset, so the file is sparse
+ * @limit_bytes: in, most old content that the storage takes, 0 for as much as there is room
+ * @low_bytes: in, send BPFSNAP_EVENT_LOW_SPACE when less is left of it, 0 for never
+ * @store_fd: in, storage, open for reading and writing: an empty regular file (O_DIRECT
+ *            if its filesystem can), on no disk of the snapshot; or a block device that
+ *            nobody uses, which is overwritten; or a file as BPFSNAP_STORE_PINNED says.
+ *            Ranges that name the same file share it; limits are those of the first
+ * @store_flags: in, BPFSNAP_STORE_*
+ * @grow_ms: in, up to BPFSNAP_MAX_GROW_MS; how long a full storage waits to be extended
+ *           before it fails its ranges
  * @reserved: in, 0
  * @image_major: out, of the image block device
  * @image_minor: out, of the image block device
@@ -139,7 +167,11 @@ struct bpfsnap_snap_device {
 	__u32 minor;
 	__u64 start_sect;
 	__u64 nr_sect;
+	__u64 limit_bytes;
+	__u64 low_bytes;
 	__s32 store_fd;
+	__u32 store_flags;
+	__u32 grow_ms;
 	__u32 reserved;
 	__u32 image_major;
 	__u32 image_minor;
@@ -170,16 +202,24 @@ struct bpfsnap_dev {
  * @nr_freeze: in, 0 to BPFSNAP_MAX_FREEZE
  * @timeout_ms: in, 1 to BPFSNAP_MAX_TIMEOUT_MS; longest hold of the writes
  * @epoch: in, the epoch that starts with the snapshot
+ * @memory_bytes: in, most memory for old content on its way to the storage, 0 for
+ *                64 MiB; writers wait at the limit.  At least 1 MiB
+ * @flags: in, BPFSNAP_SNAP_*
+ * @reserved: in, 0
  * @hold_ns: out, how long writes were held, gates closed to gates open
  * @failed_step: out, enum bpfsnap_step
  * @failed_index: out, index into @devices or, for STEP_FREEZE, into @freeze
  *
- * Errors: EBUSY a snapshot is held already; ENODEV not attached, or the disk is gone;
- * ERANGE range beyond the disk; EINVAL ranges overlap, share a file, stand apart or
- * are not aligned to logical blocks; EBADF, EINVAL, EFBIG storage file not fit (not
- * regular, not empty, O_APPEND, O_DIRECT, too small a filesystem); EXDEV storage file
- * on a disk of the snapshot or on a filesystem to be frozen; ETIMEDOUT freeze or
- * drain; ENOPROTOOPT no acknowledgement from a tracking program; ENOMEM.
+ * Errors: EEXIST a snapshot has this name; ENODEV not attached, or the disk is gone;
+ * ERANGE range beyond the disk; EINVAL ranges overlap, stand apart or
+ * are not aligned to logical blocks; ETIMEDOUT freeze or drain; ENOPROTOOPT no
+ * acknowledgement from a tracking program; ENOMEM.
+ * Of the storage: EBADF not open for both; EINVAL neither regular file nor block
+ * device, not empty, O_APPEND, or pinned on a disk that is not of the snapshot; EBUSY in
+ * use; ETXTBSY a swap file or pinned already; EOPNOTSUPP pinned with holes, unwritten,
+ * shared or misaligned blocks, or on a filesystem that can't say where they are; EFBIG
+ * pinned in over 65,536 places; EXDEV on a disk of the snapshot, on one whose snapshot
+ * stores on such a disk, or on a filesystem to be frozen; ENOSPC no room.
  */
 struct bpfsnap_ioc_snap_create {
 	__u8 id[16];
@@ -189,9 +229,29 @@ struct bpfsnap_ioc_snap_create {
 	__u32 nr_freeze;
 	__u32 timeout_ms;
 	__u32 epoch;
+	__u64 memory_bytes;
+	__u32 flags;
+	__u32 reserved;
 	__u64 hold_ns;
 	__u32 failed_step;
 	__u32 failed_index;
+};
+
+/**
+ * struct bpfsnap_ioc_snap_extend - let a storage take more
+ * @id: in, of the snapshot
+ * @index: in, a range that it belongs to
+ * @reserved: in, 0
+ * @limit_bytes: in, new limit
+ *
+ * Errors: ENOENT no such snapshot or range; EINVAL less than before, or more than the
+ * block device or pinned file has.
+ */
+struct bpfsnap_ioc_snap_extend {
+	__u8 id[16];
+	__u32 index;
+	__u32 reserved;
+	__u64 limit_bytes;
 };
 
 /**
@@ -200,7 +260,8 @@ struct bpfsnap_ioc_snap_create {
  * @flags: in, 0
  * @reserved: in, 0
  *
- * Errors: ENOENT no such snapshot; EBUSY an image is open.
+ * Errors: ENOENT no such snapshot; EBUSY an image is open.  If a storage hangs, the call
+ * returns, and what belongs to the snapshot is freed when it no longer does.
  */
 struct bpfsnap_ioc_snap_destroy {
 	__u8 id[16];
@@ -221,7 +282,15 @@ struct bpfsnap_ioc_snap_destroy {
  * @error: 0, or the errno for which this image failed, for good
  * @image_major: of the image block device
  * @image_minor: of the image block device
+ * @flags: BPFSNAP_SNAP_*
+ * @reserved: 0
+ * @failed_sect: with @error, sector of the disk that was about to be overwritten
+ * @failed_ns: with @error, when, ns since 1970
  * @copied_bytes: old content kept so far
+ * @memory_bytes: of the whole snapshot, old content that is not stored yet
+ * @index_bytes: memory of the index that finds what is stored
+ * @store_used_bytes: of the range's storage, which others may share
+ * @store_limit_bytes: likewise
  * @dropped_discards: discards of the range that were completed without being executed
  * @gate_bios: as in struct bpfsnap_snap_device, at the instant
  * @gate_sect: likewise
@@ -240,7 +309,15 @@ struct bpfsnap_snap_info {
 	__u32 error;
 	__u32 image_major;
 	__u32 image_minor;
+	__u32 flags;
+	__u32 reserved;
+	__u64 failed_sect;
+	__u64 failed_ns;
 	__u64 copied_bytes;
+	__u64 memory_bytes;
+	__u64 index_bytes;
+	__u64 store_used_bytes;
+	__u64 store_limit_bytes;
 	__u64 dropped_discards;
 	__u64 gate_bios;
 	__u64 gate_sect;
@@ -277,6 +354,38 @@ struct bpfsnap_ioc_list {
 	__u32 reserved;
 };
 
+/* Kinds of events. */
+enum {
+	BPFSNAP_EVENT_FAILED	= 1,	/* an image failed; value: sector of the disk */
+	BPFSNAP_EVENT_LOW_SPACE	= 2,	/* a storage fills up; value: bytes left */
+};
+
+/**
+ * struct bpfsnap_event - read from the control device, which can be polled
+ * @seq: ascending by one; a gap tells how many were lost because nobody read them
+ * @time_ns: ns since 1970
+ * @kind: BPFSNAP_EVENT_*
+ * @error: errno, or 0
+ * @id: of the snapshot
+ * @major: of the whole disk
+ * @minor: of the whole disk
+ * @image_major: of the image block device
+ * @image_minor: of the image block device
+ * @value: see the kinds
+ */
+struct bpfsnap_event {
+	__u64 seq;
+	__u64 time_ns;
+	__u32 kind;
+	__u32 error;
+	__u8 id[16];
+	__u32 major;
+	__u32 minor;
+	__u32 image_major;
+	__u32 image_minor;
+	__u64 value;
+};
+
 #define BPFSNAP_IOC_MAGIC	0xb5
 #define BPFSNAP_IOC_VERSION	_IOR(BPFSNAP_IOC_MAGIC, 0, struct bpfsnap_ioc_version)
 #define BPFSNAP_IOC_ATTACH	_IOW(BPFSNAP_IOC_MAGIC, 1, struct bpfsnap_ioc_attach)
@@ -284,6 +393,7 @@ struct bpfsnap_ioc_list {
 #define BPFSNAP_IOC_ORIGIN_LIST	_IOWR(BPFSNAP_IOC_MAGIC, 3, struct bpfsnap_ioc_list)
 #define BPFSNAP_IOC_SNAP_CREATE	_IOWR(BPFSNAP_IOC_MAGIC, 4, struct bpfsnap_ioc_snap_create)
 #define BPFSNAP_IOC_SNAP_DESTROY _IOW(BPFSNAP_IOC_MAGIC, 5, struct bpfsnap_ioc_snap_destroy)
+#define BPFSNAP_IOC_SNAP_EXTEND	_IOW(BPFSNAP_IOC_MAGIC, 7, struct bpfsnap_ioc_snap_extend)
 #define BPFSNAP_IOC_SNAP_LIST	_IOWR(BPFSNAP_IOC_MAGIC, 6, struct bpfsnap_ioc_list)
 
 #endif /* _UAPI_BPFSNAP_H */

@@ -58,7 +58,17 @@ static inline bpfsnap_bdev_t bpfsnap_bdev_open(dev_t dev)
 	return bdev_file_open_by_dev(dev, BLK_OPEN_READ, NULL, NULL);
 }
 
+static inline bpfsnap_bdev_t bpfsnap_bdev_open_excl(dev_t dev, void *holder)
+{
+	return bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL);
+}
+
 static inline void bpfsnap_bdev_close(bpfsnap_bdev_t handle)
+{
+	bdev_fput(handle);
+}
+
+static inline void bpfsnap_bdev_close_excl(bpfsnap_bdev_t handle)
 {
 	bdev_fput(handle);
 }
@@ -75,9 +85,19 @@ static inline bpfsnap_bdev_t bpfsnap_bdev_open(dev_t dev)
 	return blkdev_get_by_dev(dev, FMODE_READ, NULL);
 }
 
+static inline bpfsnap_bdev_t bpfsnap_bdev_open_excl(dev_t dev, void *holder)
+{
+	return blkdev_get_by_dev(dev, FMODE_READ | FMODE_WRITE | FMODE_EXCL, holder);
+}
+
 static inline void bpfsnap_bdev_close(bpfsnap_bdev_t handle)
 {
 	blkdev_put(handle, FMODE_READ);
+}
+
+static inline void bpfsnap_bdev_close_excl(bpfsnap_bdev_t handle)
+{
+	blkdev_put(handle, FMODE_READ | FMODE_WRITE | FMODE_EXCL);
 }
 
 static inline struct block_device *bpfsnap_bdev(bpfsnap_bdev_t handle)
@@ -88,17 +108,18 @@ static inline struct block_device *bpfsnap_bdev(bpfsnap_bdev_t handle)
 
 /* A bio-based disk with the given logical block size, or an ERR_PTR. */
 #ifdef HAVE_ALLOC_DISK_LIMITS
-static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes)
+static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool discards)
 {
 	struct queue_limits lim = {
 		.logical_block_size = lbs_bytes,
 		.physical_block_size = PAGE_SIZE,
+		.max_hw_discard_sectors = discards ? UINT_MAX >> SECTOR_SHIFT : 0,
 	};
 
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
 }
 #else
-static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes)
+static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool discards)
 {
 	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
 
@@ -106,6 +127,8 @@ static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes)
 		return ERR_PTR(-ENOMEM);
 	blk_queue_logical_block_size(disk->queue, lbs_bytes);
 	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
+	if (discards)
+		blk_queue_max_discard_sectors(disk->queue, UINT_MAX >> SECTOR_SHIFT);
 	return disk;
 }
 #endif
@@ -121,6 +144,22 @@ static inline bool bpfsnap_inline_crypto(const struct request_queue *q)
 	return false;
 }
 #endif
+
+/* Does the device mapper keep a list in bi_private of this bio?  (REQ_DM_POLL_LIST) */
+static inline bool bpfsnap_is_dm_polled(const struct bio *bio)
+{
+	return (bio->bi_opf & (REQ_POLLED | REQ_DRV)) == (REQ_POLLED | REQ_DRV);
+}
+
+/* Before 6.3, pages could be written to some disks (brd, zram, pmem) without any bio. */
+static inline bool bpfsnap_writes_without_bio(const struct gendisk *disk)
+{
+#ifdef HAVE_RW_PAGE
+	return disk->fops->rw_page;
+#else
+	return false;
+#endif
+}
 
 /*
  * Does this disk account its writes in flight although its queue's iostats are off?

@@ -195,7 +195,6 @@ static void make(struct fault *f, enum reason reason)
 	case REASON_FREEZE_FAILED:
 		assert_true(fault_device(f, reason, v, "%s", v) < 0);
 		break;
-	case REASON_SNAPSHOT_EXISTS:
 	case REASON_SNAPSHOT_NOT_FOUND:
 	case REASON_SNAPSHOT_BUSY:
 		assert_true(fault_snapshot(f, reason, v, "%s", v) < 0);

@@ -69,16 +69,16 @@ static int fake_is_above(void *ctx, const struct device *upper, const struct dev
 	return (u == 'm' && (l == 'b' || l == 'c')) || (u == 'l' && (l == 'm' || l == 'b' || l == 'c'));
 }
 
-static int fake_check_storage(void *ctx, const char *dir, const struct snapshot_plan *plan,
+static int fake_check_storage(void *ctx, struct snapshot_plan *plan,
 			      struct fault *fault)
 {
-	return call(ctx, "check_storage", dir, fault);
+	return call(ctx, "check_storage", plan->request->storage, fault);
 }
 
-static int fake_open_store(void *ctx, const char *dir, struct fault *fault)
+static int fake_open_store(void *ctx, const struct snapshot_plan *plan, struct fault *fault)
 {
 	struct fake *f = ctx;
-	int r = call(f, "open_store", dir, fault);
+	int r = call(f, "open_store", plan->request->storage, fault);
 
 	return r < 0 ? r : 100 + f->stores++;
 }
@@ -176,7 +176,7 @@ static void test_good(void **state)
 {
 	const struct snapshot_request request = {
 		.paths = { "/dev/b1", "/dev/c1", "/dev/b2", "/dev/m", "/dev/l" }, .nr_paths = 5,
-		.storage_dir = "/s", .timeout_ms = 5, .checkpoint = "daily",
+		.storage = "/s", .timeout_ms = 5, .checkpoint = "daily",
 	};
 	static const char *const order[] = { "/dev/l", "/dev/m", "/dev/b1", "/dev/b2", "/dev/c1" };
 	struct fault fault = { 0 };
@@ -198,7 +198,7 @@ static void test_each_failure(void **state)
 {
 	const struct snapshot_request request = {
 		.paths = { "/dev/b1", "/dev/m", "/dev/a" }, .nr_paths = 3,
-		.storage_dir = "/s", .timeout_ms = 5, .checkpoint = "daily",
+		.storage = "/s", .timeout_ms = 5, .checkpoint = "daily",
 	};
 	int fail_at = 0, r;
 
@@ -226,7 +226,7 @@ static void test_undo_order(void **state)
 {
 	const struct snapshot_request request = {
 		.paths = { "/dev/a", "/dev/d" }, .nr_paths = 2,
-		.storage_dir = "/s", .timeout_ms = 5, .checkpoint = "daily",
+		.storage = "/s", .timeout_ms = 5, .checkpoint = "daily",
 	};
 	struct fault fault = { 0 };
 	struct fake whole = { 0 }, f = { 0 };

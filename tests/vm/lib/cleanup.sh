@@ -14,7 +14,8 @@ cleanup_run() {
 	local line
 	while [ -s "$cleanup_stack" ]; do
 		line=$(tail -n 1 "$cleanup_stack")
-		sed -i '$d' "$cleanup_stack"
+		# Without room for a temporary file this line would be run for ever.
+		sed -i '$d' "$cleanup_stack" || { not_ok "cleanup: $cleanup_stack can't be changed"; return; }
 		if ! eval "$line" >/run/lab/cleanup.out 2>&1; then
 			not_ok "cleanup: $line"
 			diag </run/lab/cleanup.out

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How is room set aside for old content on the snapshot's own filesystem?
+ */
+#include "aside.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <uuid/uuid.h>
+
+#include "cleanup.h"
+#include "kctl.h"
+#include "log.h"
+
+/* A symbolic link for each file: named like its snapshot, pointing to the file. */
+#define RECORDS_DIR	"/var/lib/bpfsnap/aside"
+#define FILE_PREFIX	".bpfsnap-"
+
+enum { ZEROS_BYTES = 1 << 20 };
+
+static int make_records_dir(void)
+{
+	if (mkdir("/var/lib/bpfsnap", 0755) < 0 && errno != EEXIST)
+		return -errno;
+	if (mkdir(RECORDS_DIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* Written in full: blocks that are only reserved could still move. */
+static int write_zeros(int fd, uint64_t len_bytes)
+{
+	_cleanup_(freep) void *zeros = NULL;
+	uint64_t done = 0;
+
+	if (posix_memalign(&zeros, 4096, ZEROS_BYTES) != 0)
+		return -ENOMEM;
+	memset(zeros, 0, ZEROS_BYTES);
+	/* Reserved at once, for few extents; not all filesystems can. */
+	if (posix_fallocate(fd, 0, (off_t)len_bytes) == ENOSPC)
+		return -ENOSPC;
+	while (done < len_bytes) {
+		uint64_t left_bytes = len_bytes - done;
+		ssize_t n = pwrite(fd, zeros, left_bytes < ZEROS_BYTES ? left_bytes : ZEROS_BYTES,
+				   (off_t)done);
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (uint64_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int create_file(const char *path, uint64_t len_bytes)
+{
+	_cleanup_(closep) int fd = -1;
+	int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, r;
+
+	fd = open(path, flags | O_DIRECT, 0600);
+	if (fd < 0 && errno == EINVAL)
+		fd = open(path, flags & ~O_EXCL, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_zeros(fd, len_bytes);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes)
+{
+	char text[37], path[PATH_MAX], record[PATH_MAX];
+	int r;
+
+	r = make_records_dir();
+	if (r < 0)
+		return r;
+	uuid_unparse_lower(id, text);
+	if (snprintf(path, sizeof(path), "%s/" FILE_PREFIX "%s", dir, text) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	snprintf(record, sizeof(record), RECORDS_DIR "/%s", text);
+	/* The record first: a file without one would stay for ever. */
+	if (symlink(path, record) < 0)
+		return -errno;
+	r = create_file(path, len_bytes);
+	if (r < 0) {
+		unlink(path);
+		unlink(record);
+	}
+	return r;
+}
+
+static bool is_held(const struct bpfsnap_snap_info *infos, size_t nr, const char *text)
+{
+	uuid_t id;
+
+	if (uuid_parse(text, id) < 0)
+		return true;	/* none of ours */
+	for (size_t i = 0; i < nr; i++)
+		if (memcmp(infos[i].id, id, sizeof(id)) == 0)
+			return true;
+	return false;
+}
+
+static void remove_file(const char *text)
+{
+	char record[PATH_MAX], path[PATH_MAX];
+	const char *name;
+	ssize_t len;
+
+	snprintf(record, sizeof(record), RECORDS_DIR "/%s", text);
+	len = readlink(record, path, sizeof(path) - 1);
+	if (len < 0)
+		return;
+	path[len] = '\0';
+	name = strrchr(path, '/');
+	if (name && strncmp(name + 1, FILE_PREFIX, strlen(FILE_PREFIX)) == 0 &&
+	    strcmp(name + 1 + strlen(FILE_PREFIX), text) == 0 && unlink(path) < 0 && errno != ENOENT) {
+		/* Not mounted any more, or the module has not let go of it yet: next time. */
+		log_warning("%s cannot be removed yet: %s", path, strerror(errno));
+		return;
+	}
+	unlink(record);
+}
+
+void aside_clean(void)
+{
+	_cleanup_(freep) struct bpfsnap_snap_info *infos = NULL;
+	struct dirent *entry;
+	size_t nr = 0;
+	DIR *dir;
+
+	/* Without the module no snapshot is held; what it does not tell is held. */
+	if (kctl_exists() && kctl_snapshots(&infos, &nr) < 0)
+		return;
+	dir = opendir(RECORDS_DIR);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && !is_held(infos, nr, entry->d_name))
+			remove_file(entry->d_name);
+	closedir(dir);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How is room set aside for old content on the snapshot's own filesystem?
+ *
+ * As a file with a name: one without would be an orphan in the image, which a check of
+ * its filesystem complains of.  The module keeps it from being removed as long as the
+ * snapshot is held, so its name is remembered, for whichever daemon comes then.
+ */
+#ifndef BPFSNAP_ASIDE_H
+#define BPFSNAP_ASIDE_H
+
+#include <stdint.h>
+
+/**
+ * aside_create - a file of zeros, whose blocks are all there
+ * @dir: where
+ * @id: of the snapshot that it is for
+ *
+ * Return: its descriptor or -errno.
+ */
+int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes);
+
+/** aside_clean - remove the files of snapshots that are not held any more */
+void aside_clean(void);
+
+#endif /* BPFSNAP_ASIDE_H */

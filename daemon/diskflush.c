@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How are a disk and what stands on it made to finish what they have taken?
+ */
+#include "diskflush.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <libdevmapper.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "stack.h"
+#include "sysfs.h"
+
+static void log_dm(int level, const char *file, int line, int error_class, const char *format, ...)
+{
+	va_list ap;
+
+	if ((level & 0x0f) > 4)	/* _LOG_WARN of the library */
+		return;
+	va_start(ap, format);
+	log_linev(LOG_LEVEL_WARNING, format, ap);
+	va_end(ap);
+}
+
+static int run(int type, uint32_t disk_key)
+{
+	struct dm_task *task = dm_task_create(type);
+	int r = -ENOMEM;
+
+	if (!task)
+		return r;
+	dm_task_set_major(task, (int)key_major(disk_key));
+	dm_task_set_minor(task, (int)key_minor(disk_key));
+	if (dm_task_run(task))
+		r = 0;
+	else
+		r = -(dm_task_get_errno(task) ?: EIO);
+	dm_task_destroy(task);
+	return r;
+}
+
+/* Only there to end a system call. */
+static void on_alarm(int sig)
+{
+}
+
+static void set_timer(unsigned int timeout_ms)
+{
+	const struct itimerval timer = {
+		.it_value = { timeout_ms / 1000, (suseconds_t)(timeout_ms % 1000) * 1000 },
+		/* Again, should it have come just before the call. */
+		.it_interval = { timeout_ms ? 1 : 0, 0 },
+	};
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static int dm_flush(uint32_t disk_key, unsigned int timeout_ms)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+	struct sigaction before;
+	int r;
+
+	if (!sysfs_has(disk_key, "dm/name"))
+		return 0;
+	dm_log_with_errno_init(log_dm);
+	sigaction(SIGALRM, &action, &before);
+	set_timer(timeout_ms);
+	r = run(DM_DEVICE_SUSPEND, disk_key);
+	set_timer(0);
+	sigaction(SIGALRM, &before, NULL);
+	if (r == -EINTR)
+		return -ETIMEDOUT;	/* it goes on as before */
+	if (r < 0)
+		return r;
+	return run(DM_DEVICE_RESUME, disk_key);
+}
+
+/* md accounts what it has taken; it has no way of being told to finish it. */
+static int md_await(uint32_t disk_key, unsigned int timeout_ms)
+{
+	enum { STEP_MS = 20 };
+	unsigned long long reads, writes;
+	char text[64];
+
+	if (!sysfs_has(disk_key, "md/level"))
+		return 0;
+	for (unsigned int ms = 0; ms < timeout_ms; ms += STEP_MS) {
+		if (sysfs_string(disk_key, "inflight", text, sizeof(text)) < 0 ||
+		    sscanf(text, "%llu %llu", &reads, &writes) != 2)
+			return -EOPNOTSUPP;
+		if (writes == 0)
+			return 0;
+		usleep(STEP_MS * 1000);
+	}
+	return -ETIMEDOUT;
+}
+
+int disk_flush(uint32_t disk_key, unsigned int timeout_ms)
+{
+	_cleanup_(keys_done) struct keys above = { 0 };
+	int r;
+
+	r = stack_above(&disk_key, 1, &above);
+	for (size_t i = 0; i < above.nr && r >= 0; i++) {
+		r = dm_flush(above.items[i], timeout_ms);
+		/* Of the disk itself, the module has waited for what md accounts. */
+		if (r >= 0 && above.items[i] != disk_key)
+			r = md_await(above.items[i], timeout_ms);
+	}
+	return r < 0 ? r : 0;
+}

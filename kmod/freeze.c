@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: filesystems that stand still for the instant
+ *
+ * Freezing can take as long as the slowest filesystem needs to write back, and can't be
+ * interrupted; the watchdog thaws those that wait for it when the deadline is over.
+ */
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include "bpfsnap.h"
+
+static struct workqueue_struct *watchdog_wq;
+
+/* The frozen filesystems of one attempt. */
+struct bpfsnap_freezer {
+	struct delayed_work watchdog;
+	u32 nr;
+	struct mutex lock;		/* protects the rest, but for the handles */
+	bool expired;
+	struct {
+		bpfsnap_bdev_t bdev;
+		bool frozen;
+	} item[];
+};
+
+static void thaw_all(struct bpfsnap_freezer *freezer)
+{
+	u32 i = freezer->nr;
+
+	lockdep_assert_held(&freezer->lock);
+	while (i--) {
+		struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
+		int ret = freezer->item[i].frozen ? bdev_thaw(bdev) : 0;
+
+		if (ret)
+			pr_err("the filesystem on %pg could not be thawed (%d): it was thawed by somebody else, or needs 'fsfreeze -u'\n",
+			       bdev, ret);
+		freezer->item[i].frozen = false;
+	}
+}
+
+static void freeze_expired(struct work_struct *work)
+{
+	struct bpfsnap_freezer *freezer = container_of(to_delayed_work(work), struct bpfsnap_freezer, watchdog);
+
+	mutex_lock(&freezer->lock);
+	freezer->expired = true;
+	thaw_all(freezer);
+	mutex_unlock(&freezer->lock);
+}
+
+/* Thaw what is frozen, and say whether all of it was frozen until now. */
+bool bpfsnap_thaw(struct bpfsnap_freezer *freezer)
+{
+	bool in_time;
+
+	cancel_delayed_work_sync(&freezer->watchdog);
+	mutex_lock(&freezer->lock);
+	in_time = !freezer->expired;
+	thaw_all(freezer);
+	mutex_unlock(&freezer->lock);
+	while (freezer->nr)
+		bpfsnap_bdev_close(freezer->item[--freezer->nr].bdev);
+	return in_time;
+}
+
+/* Is @bdev where the storage of a range lives?  Then storing would wait for the thaw. */
+static bool holds_store(const struct bpfsnap_snapshot *snap, const struct block_device *bdev)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_stores; i++)
+		if (!snap->stores[i]->bdev && file_inode(snap->stores[i]->file)->i_sb->s_bdev == bdev)
+			return true;
+	return false;
+}
+
+/* Opening may read partition tables and load modules: not while anything is frozen. */
+static int open_one(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap, dev_t dev)
+{
+	bpfsnap_bdev_t handle = bpfsnap_bdev_open(dev);
+
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	freezer->item[freezer->nr++].bdev = handle;
+	return holds_store(snap, bpfsnap_bdev(handle)) ? -EXDEV : 0;
+}
+
+static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
+{
+	struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
+	int ret = bdev_freeze(bdev);
+
+	/* What somebody else has frozen, somebody else may thaw: EBUSY. */
+	if (ret) {
+		if (ret != -EBUSY)
+			pr_err("freezing the filesystem on %pg failed (%d): should it stay frozen, 'fsfreeze -u' thaws it\n",
+			       bdev, ret);
+		return ret;
+	}
+	mutex_lock(&freezer->lock);
+	freezer->item[i].frozen = true;
+	if (freezer->expired) {
+		thaw_all(freezer);
+		ret = -ETIMEDOUT;
+	}
+	mutex_unlock(&freezer->lock);
+	return ret;
+}
+
+int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap,
+		   const struct bpfsnap_dev *devs, u32 nr, unsigned long timeout, u32 *ret_index)
+{
+	u32 i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		*ret_index = i;
+		ret = open_one(freezer, snap, MKDEV(devs[i].major, devs[i].minor));
+		if (ret)
+			return ret;
+	}
+	queue_delayed_work(watchdog_wq, &freezer->watchdog, timeout);
+	for (i = 0; i < nr; i++) {
+		*ret_index = i;
+		ret = freeze_one(freezer, i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int bpfsnap_freeze_init(void)
+{
+	/* With a rescuer: when nothing else moves, this must. */
+	watchdog_wq = alloc_workqueue("bpfsnap-thaw", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 1);
+	return watchdog_wq ? 0 : -ENOMEM;
+}
+
+void bpfsnap_freeze_exit(void)
+{
+	destroy_workqueue(watchdog_wq);
+}
+
+struct bpfsnap_freezer *bpfsnap_freezer_new(u32 nr)
+{
+	struct bpfsnap_freezer *freezer = kzalloc(struct_size(freezer, item, nr), GFP_KERNEL);
+
+	if (!freezer)
+		return NULL;
+	mutex_init(&freezer->lock);
+	INIT_DELAYED_WORK(&freezer->watchdog, freeze_expired);
+	return freezer;
+}
+
+void bpfsnap_freezer_free(struct bpfsnap_freezer *freezer)
+{
+	kfree(freezer);
+}
