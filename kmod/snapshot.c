@@ -262,8 +262,8 @@ static int freeze_one(struct freezer *freezer, const struct snapshot *snap, dev_
 		return PTR_ERR(handle);
 	ret = holds_store(snap, bpfsnap_bdev(handle)) ? -EXDEV :
 							bdev_freeze(bpfsnap_bdev(handle));
-	/* EBUSY: frozen by somebody else already, who will thaw it. */
-	if (ret && ret != -EBUSY) {
+	/* If somebody else has frozen it already, he will thaw it. */
+	if (ret && !bpfsnap_is_frozen(ret)) {
 		bpfsnap_bdev_close(handle);
 		return ret;
 	}

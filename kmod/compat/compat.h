@@ -49,6 +49,23 @@ ftrace_regs_set_instruction_pointer(struct ftrace_regs *fregs, unsigned long ip)
 #define bdev_thaw	thaw_bdev
 #endif
 
+/*
+ * Does this answer of bdev_freeze() mean that somebody else has frozen the filesystem
+ * already?  Where freezing nests it succeeds then, and EBUSY is a refusal: since 7.3 a
+ * device that is leaving its filesystem (btrfs) can't be frozen.
+ */
+#ifdef HAVE_FREEZE_NESTS
+static inline bool bpfsnap_is_frozen(int error)
+{
+	return false;
+}
+#else
+static inline bool bpfsnap_is_frozen(int error)
+{
+	return error == -EBUSY;
+}
+#endif
+
 /* An open block device: a file since 6.9, the device itself before. */
 #ifdef HAVE_BDEV_FILE
 typedef struct file *bpfsnap_bdev_t;
