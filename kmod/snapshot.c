@@ -388,7 +388,7 @@ static int hold(struct snapshot *snap, struct bpfsnap_ioc_snap_create *arg,
 	int ret;
 
 	/* The freeze has the deadline for itself, and then the hold: each is an outage. */
-	queue_delayed_work(system_unbound_wq, &freezer->watchdog, 2 * timeout);
+	queue_delayed_work(system_dfl_wq, &freezer->watchdog, 2 * timeout);
 	arg->failed_step = BPFSNAP_STEP_FREEZE;
 	ret = freeze(freezer, snap, freeze_devs, arg->nr_freeze, &arg->failed_index);
 	if (ret)

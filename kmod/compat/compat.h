@@ -149,6 +149,10 @@ static inline bool bpfsnap_inline_crypto(const struct request_queue *q)
 #define BPFSNAP_ACCOUNTS_ALWAYS	"ram", "zram", "bcache", "dm-"
 #endif
 
+#ifndef HAVE_DFL_WQ
+#define system_dfl_wq	system_unbound_wq
+#endif
+
 #ifndef HAVE_FREEZE_NOMEMSAVE
 #define blk_mq_unfreeze_queue_nomemrestore	blk_mq_unfreeze_queue
 #endif
