@@ -50,7 +50,7 @@ deps: ## install the Debian packages that are missing (root)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST) | sort -u
-	@echo "  variables: KDIR=<kernel headers> KERNELS='6.1 6.12' HOST=1 (demo on this machine) V=1"
+	@echo "  variables: KDIR=<kernel headers> KERNELS='6.1 6.12 7.2' HOST=1 (demo on this machine) V=1"
 
 clean: ## remove build/
 	$(Q)rm -rf $(B)

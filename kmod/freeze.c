@@ -91,7 +91,9 @@ static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 	struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
 	int ret = bdev_freeze(bdev);
 
-	/* What somebody else has frozen, somebody else may thaw: EBUSY. */
+	/* If somebody else has frozen it already, it is for him to thaw it. */
+	if (ret && bpfsnap_is_frozen(bdev, ret))
+		return 0;
 	if (ret) {
 		if (ret != -EBUSY)
 			pr_err("freezing the filesystem on %pg failed (%d): should it stay frozen, 'fsfreeze -u' thaws it\n",

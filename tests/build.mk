@@ -9,7 +9,8 @@ SCENARIOS ?= $(sort $(wildcard $(VM)/scenarios/*))
 vm-modules: ## the module for every kernel of KERNELS
 	$(Q)set -e; for k in $(KERNELS); do \
 		kdir=$$($(VM)/fetch --print KDIR $$k); \
-		$(MAKE) --no-print-directory module KDIR=$$kdir; \
+		run=$$($(VM)/fetch --print RUN $$k); \
+		$(MAKE) --no-print-directory module KDIR=$$kdir KMOD_RUN="$$run"; \
 	done
 
 tools: $(patsubst tests/tools/%.c,$(B)/tests/bin/%,$(wildcard tests/tools/*.c))

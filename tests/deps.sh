@@ -17,8 +17,10 @@ MODULE='pahole'
 # To test without a virtual machine.
 TEST='libcmocka-dev jq shellcheck groff-base git'
 
-# To boot Debian kernels in QEMU: the machine, and what the guest is made of.
-LABORATORY='qemu-system-x86 busybox-static cpio xz-utils zstd kmod fio
+# To boot Debian kernels in QEMU: the machine, the keys of other releases' kernels,
+# and what the guest is made of.
+LABORATORY='qemu-system-x86 debian-archive-keyring
+busybox-static cpio xz-utils zstd kmod fio btrfs-progs
 e2fsprogs xfsprogs dmsetup lvm2 mdadm util-linux mount fdisk strace
 coreutils diffutils findutils grep sed bash procps'
 

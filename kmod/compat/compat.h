@@ -8,6 +8,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/blk-mq.h>
+#include <linux/fs.h>
 #include <linux/ftrace.h>
 
 #ifdef CONFIG_PREEMPT_RT
@@ -47,6 +48,25 @@ ftrace_regs_set_instruction_pointer(struct ftrace_regs *fregs, unsigned long ip)
 #ifndef HAVE_BDEV_FREEZE
 #define bdev_freeze	freeze_bdev
 #define bdev_thaw	thaw_bdev
+#endif
+
+/*
+ * Does this answer of bdev_freeze() mean that somebody else has frozen the filesystem
+ * already, all of it?  Where freezing nests it succeeds then, and EBUSY is a refusal:
+ * since 7.3 a device that is leaving its filesystem (btrfs) can't be frozen.
+ */
+#ifdef HAVE_FREEZE_NESTS
+static inline bool bpfsnap_is_frozen(const struct block_device *bdev, int error)
+{
+	return false;
+}
+#else
+static inline bool bpfsnap_is_frozen(const struct block_device *bdev, int error)
+{
+	const struct super_block *sb = READ_ONCE(bdev->bd_super);
+
+	return error == -EBUSY && sb && READ_ONCE(sb->s_writers.frozen) == SB_FREEZE_COMPLETE;
+}
 #endif
 
 /* An open block device: a file since 6.9, the device itself before. */

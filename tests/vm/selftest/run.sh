@@ -33,11 +33,13 @@ expect() {
 
 # build_module KERNEL - out of the tree, against the headers in the cache.
 build_module() {
-	local kdir
+	local kdir run
 	kdir=$("$vm/fetch" --print KDIR "$1")
+	run=$("$vm/fetch" --print RUN "$1")
 	rm -rf "$scratch/module"
 	cp -r "$here/module" "$scratch/module"
-	make -s -C "$kdir" M="$scratch/module" modules >&2
+	# shellcheck disable=SC2086 # a list of words, or none
+	$run make -s -C "$kdir" M="$scratch/module" modules >&2
 }
 
 for kernel; do
