@@ -13,9 +13,10 @@ CLI_UNIT_TESTS	:= $(patsubst tests/unit/%.c,$(CLI_UNIT_DIR)/%,$(wildcard tests/u
 
 UNIT_TESTS	+= $(CLI_UNIT_TESTS)
 
-# Where t_cli_backup puts its faults.
-$(CLI_UNIT_DIR)/t_cli_backup: private CLI_UNIT_WRAP := \
-	-Wl,--wrap=sidecar_write -Wl,--wrap=copy_patch -Wl,--wrap=copy_new
+# Where t_cli_faults.h puts its faults.
+$(addprefix $(CLI_UNIT_DIR)/t_cli_,backup refuse): private CLI_UNIT_WRAP := \
+	-Wl,--wrap=sidecar_write -Wl,--wrap=copy_patch -Wl,--wrap=copy_new \
+	-Wl,--wrap=copy_expand -Wl,--wrap=copy_open -Wl,--wrap=flock
 
 $(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
 	$(call say,TEST,$@)
