@@ -180,6 +180,10 @@ static int make_image(struct backup *backup, const struct stat *old, bool *ret_p
 		r = make_part(backup, part, part_fd);
 	if (r == 0)
 		r = publish(backup, part, part_fd, ret_published);
+	if (*ret_published) {		/* nothing of ours has that name any more */
+		free(part);
+		part = NULL;
+	}
 	return r;
 }
 
