@@ -153,7 +153,7 @@ static int take_since(const struct call *call, struct changes *c, struct fault *
 	int64_t since;
 	int r;
 
-	r = arg_int(call, "since", 0, INT64_MAX, -1, &since, fault);
+	r = arg_int(call, "since", 0, INT64_MAX - 1, -1, &since, fault);
 	if (r < 0)
 		return r;
 	if ((since >= 0) == (name != NULL))

@@ -39,5 +39,7 @@ demo: deps ## the main job on real input: live incremental backup of ext4 under 
 shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with everything loaded
 	$(Q)$(VM)/run --shell $(firstword $(KERNELS)) $(VM)/scenarios/00-empty
 
+-include tests/fuzz/build.mk
+
 .PHONY: vm-modules tools
 -include $(wildcard $(B)/tests/bpf/*.d)
