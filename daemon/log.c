@@ -5,6 +5,7 @@
  */
 #include "log.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,8 @@ static enum log_level level_max = LOG_LEVEL_INFO;
 
 void log_open(void)
 {
+	/* Whoever read our lines may be gone: that is no reason to end. */
+	signal(SIGPIPE, SIG_IGN);
 	has_journal = getenv("JOURNAL_STREAM") != NULL;
 	if (getenv("BPFSNAP_DEBUG"))
 		level_max = LOG_LEVEL_DEBUG;

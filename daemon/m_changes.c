@@ -86,6 +86,19 @@ static int get_tracked(const struct tracker *tracker, const struct device *d,
 	return 0;
 }
 
+/* Extents are of the range that the device had when it was asked about. */
+static int check_range(const struct changes *c, struct fault *fault)
+{
+	struct device now;
+
+	if (device_get(c->device.key, &now) == 0 && now.disk_key == c->device.disk_key &&
+	    now.start_sect == c->device.start_sect && now.nr_sect == c->device.nr_sect)
+		return 0;
+	return fault_device(fault, REASON_DEVICE_CHANGED, c->device.name,
+			    "%s was moved, resized or removed while its changes were listed.",
+			    c->device.name);
+}
+
 static int changes_next(void *state, struct json_object **ret_reply, bool *ret_continues,
 			struct fault *fault)
 {
@@ -109,12 +122,15 @@ static int changes_next(void *state, struct json_object **ret_reply, bool *ret_c
 	r = get_tracked(c->tracker, &c->device, &now, fault);
 	if (r >= 0)
 		r = check_generation(c, &now, fault);
+	if (r >= 0)
+		r = check_range(c, fault);
 	if (r < 0)
 		return r;
 	is_doubtful = view_doubt(&view, c->device.disk_key, &now, reason, sizeof(reason));
 	*ret_continues = c->cursor_bytes < c->query.len_bytes;
 	o = json_object_new_object();
 	put_string(o, "device", c->device.name);
+	put_u64(o, "disk_offset", c->query.start_bytes);
 	put_u64(o, "size", c->query.len_bytes);
 	put_u64(o, "granularity", 1ull << now.block_shift);
 	put_string(o, "generation", c->generation);
@@ -137,7 +153,7 @@ static int take_since(const struct call *call, struct changes *c, struct fault *
 	int64_t since;
 	int r;
 
-	r = arg_int(call, "since", 0, INT64_MAX, -1, &since, fault);
+	r = arg_int(call, "since", 0, INT64_MAX - 1, -1, &since, fault);
 	if (r < 0)
 		return r;
 	if ((since >= 0) == (name != NULL))

@@ -57,6 +57,7 @@ static struct json_object *show_range(const struct view *view, const struct bpfs
 		uuid_unparse_lower(tracked.generation, generation);
 	put_string(o, "device", d.name);
 	put_string(o, "image", image);
+	put_u64(o, "disk_offset", info->start_sect << 9);
 	put_u64(o, "size", info->nr_sect << 9);
 	put_string(o, "generation", generation);
 	put_u64(o, "since", info->epoch ? info->epoch - 1 : 0);

@@ -21,6 +21,7 @@ static const struct {
 	[REASON_DEVICE_NOT_FOUND]	= { OURS("DeviceNotFound"), "device", ENODEV },
 	[REASON_DEVICE_UNSUPPORTED]	= { OURS("DeviceUnsupported"), "device", EOPNOTSUPP },
 	[REASON_DEVICE_BUSY]		= { OURS("DeviceBusy"), "device", EBUSY },
+	[REASON_DEVICE_CHANGED]		= { OURS("DeviceChanged"), "device", ESTALE },
 	[REASON_ALREADY_ATTACHED]	= { OURS("AlreadyAttached"), "device", EEXIST },
 	[REASON_NOT_ATTACHED]		= { OURS("NotAttached"), "device", ENODEV },
 	[REASON_DRAIN_TIMEOUT]		= { OURS("DrainTimeout"), "device", ETIMEDOUT },
@@ -87,11 +88,29 @@ static int begin(struct fault *f, enum reason reason, const char *object)
 	return -reasons[reason].error;
 }
 
+/* Ends a text that was cut before the character that the cut went through. */
+static void end_whole(char *text)
+{
+	size_t len = strlen(text), start = len;
+	unsigned char first;
+	size_t wanted;
+
+	while (start > 0 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start == 0)
+		return;
+	first = (unsigned char)text[start - 1];
+	wanted = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (len - (start - 1) < wanted)
+		text[start - 1] = '\0';
+}
+
 static void _printf_(2, 0) add_reason(struct fault *f, const char *fmt, va_list ap)
 {
 	char text[768];
 
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (vsnprintf(text, sizeof(text), fmt, ap) >= (int)sizeof(text))
+		end_whole(text);
 	add_string(f, "reason", text);
 }
 

@@ -32,7 +32,8 @@ int parse_size(const char *text, uint64_t *ret_bytes)
 {
 	static const char units[] = "KMGT";
 	size_t digits = strspn(text, "0123456789");
-	const char *unit = text[digits] ? strchr(units, text[digits] & ~0x20) : NULL;
+	char letter = text[digits] & ~0x20;	/* upper case; of a space nothing is left */
+	const char *unit = letter ? strchr(units, letter) : NULL;
 	unsigned int shift = 0;
 	uint64_t value;
 	char number[24];

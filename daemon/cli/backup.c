@@ -51,7 +51,7 @@ int backup_open_source(struct backup *backup, int *ret_fd)
 	if (r < 0)
 		return cli_fail_errno(backup->cli, r, "open", snapshot->image);
 	if (size_bytes == snapshot->size_bytes)
-		return 0;
+		return backup_check_snapshot(backup);
 	members = json_object_new_object();
 	member_add_string(members, "device", snapshot->device);
 	member_add_number(members, "expected", snapshot->size_bytes);

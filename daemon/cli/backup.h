@@ -20,6 +20,7 @@
  * @id: of the snapshot; NULL: none
  * @device: kernel's name
  * @image: path of the image device
+ * @disk_offset_bytes, @size_bytes: which bytes of its disk it is
  * @generation, @since: of the device, see the interface
  * @reason: why tracking is uncertain, or NULL
  * @uncertain: whether it is
@@ -31,6 +32,7 @@ struct backup_snapshot {
 	char *image;
 	char *generation;
 	char *reason;
+	uint64_t disk_offset_bytes;
 	uint64_t size_bytes;
 	uint64_t since;
 	uint64_t created_ns;
@@ -51,6 +53,7 @@ struct backup_snapshot {
  * @snapshot: the one used
  * @changed_bytes, @copied_bytes: results
  * @uncertain: result
+ * @image_uncertain: result: this or an earlier update was made from an uncertain list
  * @verified: result
  */
 struct backup {
@@ -69,6 +72,7 @@ struct backup {
 	uint64_t changed_bytes;
 	uint64_t copied_bytes;
 	bool uncertain;
+	bool image_uncertain;
 	bool verified;
 };
 
@@ -84,7 +88,13 @@ int backup_drop_snapshot(struct backup *backup, bool failed);
 int backup_full(struct backup *backup);
 int backup_patch(struct backup *backup);
 
-/* Opens the snapshot's image, and checks its size. */
+/* Is the snapshot still there, and its image of the name that it had? */
+int backup_check_snapshot(struct backup *backup);
+
+/*
+ * Opens the snapshot's image, and checks that it is the snapshot's: a name can have
+ * been given to another image before, but not after it was opened.
+ */
 int backup_open_source(struct backup *backup, int *ret_fd);
 
 /* For struct copy: shows progress, and returns -EINTR after a signal. */

@@ -3,7 +3,9 @@
  * How is a full backup made?
  *
  * Into a file of another name beside the image, so that an older image stays
- * whole until the new one is safe on disk.  The order at the end: the old
+ * whole until the new one is safe on disk.  Where there is none, an empty file takes
+ * its place first: whoever holds the lock of what bears the name owns the name, and
+ * with it the sidecar.  The order at the end: the old
  * sidecar goes (it must never describe the new image: a later "since" than the
  * image's would lose changes), the new image takes the name, its sidecar follows.
  */
@@ -29,6 +31,7 @@ static int fill_sidecar(const struct backup *backup, struct sidecar *ret)
 {
 	const struct backup_snapshot *snapshot = &backup->snapshot;
 	struct sidecar sidecar = {
+		.disk_offset_bytes = snapshot->disk_offset_bytes,
 		.size_bytes = snapshot->size_bytes,
 		.since = snapshot->since,
 		.state = SIDECAR_COMPLETE,
@@ -63,7 +66,7 @@ static int create_part(struct backup *backup, const struct stat *old, char **ret
 	/* locked from its birth until the sidecar is there too */
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		return cli_fail_errno(backup->cli, -errno, "lock", path);
-	if (old && (fchown(fd, old->st_uid, old->st_gid) || fchmod(fd, old->st_mode & 07777)))
+	if (fchown(fd, old->st_uid, old->st_gid) || fchmod(fd, old->st_mode & 07777))
 		cli_warn("%s: can't keep the owner of the old image: %s", path, strerror(errno));
 	return 0;
 }
@@ -86,7 +89,7 @@ static int fill_part(struct backup *backup, int source_fd, int part_fd)
 	return r < 0 ? backup_fail_copy(backup, r, "copy") : 0;
 }
 
-static int publish(struct backup *backup, const char *part, bool replace)
+static int publish(struct backup *backup, const char *part, int part_fd, bool *ret_published)
 {
 	struct cli *cli = backup->cli;
 	struct sidecar sidecar;
@@ -97,42 +100,56 @@ static int publish(struct backup *backup, const char *part, bool replace)
 		r = sidecar_remove(backup->path);
 	if (r < 0)
 		return cli_fail_errno(cli, r, "replace the sidecar of", backup->path);
-	r = renameat2(AT_FDCWD, part, AT_FDCWD, backup->path, replace ? 0 : RENAME_NOREPLACE);
-	if (r && errno == EINVAL)	/* a filesystem without NOREPLACE */
-		r = rename(part, backup->path);
-	if (r && errno == EEXIST) {
-		struct json_object *members = json_object_new_object();
-
-		member_add_string(members, "path", backup->path);
-		return cli_fail(cli, "ImageBusy", members, "%s was made by another run meanwhile",
-				backup->path);
-	}
-	if (r)
+	if (rename(part, backup->path))
 		return cli_fail_errno(cli, -errno, "rename a file to", backup->path);
+	*ret_published = true;
 	r = sync_directory_of(backup->path);
+	/* after the rename, which counts as a change of the file */
+	if (r == 0)
+		r = sidecar_identify(&sidecar, part_fd);
 	if (r == 0)
 		r = sidecar_write(backup->path, &sidecar);
 	return r < 0 ? cli_fail_errno(cli, r, "write the sidecar of", backup->path) : 0;
 }
 
-int backup_full(struct backup *backup)
+/*
+ * Locks the file that has the name, an empty one of our own if there is none.  A file
+ * of ours that another run locked before us is that run's, which sees an old image.
+ */
+static int take_name(struct backup *backup, struct stat *ret_old, bool *ret_created, int *ret_fd)
 {
-	_cleanup_close_ int old_fd = -1, source_fd = -1, part_fd = -1;
-	_cleanup_(unlinkp) char *part = NULL;
-	struct stat old;
+	struct cli *cli = backup->cli;
+	_cleanup_close_ int created_fd = -1;	/* open: its inode is nobody else's */
+	struct stat created = {};
+
+	for (;;) {
+		int r = backup_lock_image(cli, backup->path, O_RDONLY, true, ret_fd);
+
+		if (r == 0)
+			break;
+		if (r != -ENOENT)
+			return r;
+		closep(&created_fd);
+		created_fd = open(backup->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (created_fd < 0 && errno == EEXIST)
+			continue;
+		if (created_fd < 0)
+			return cli_fail_errno(cli, -errno, "create", backup->path);
+		if (fstat(created_fd, &created))
+			return cli_fail_errno(cli, -errno, "stat", backup->path);
+	}
+	if (fstat(*ret_fd, ret_old))
+		return cli_fail_errno(cli, -errno, "stat", backup->path);
+	*ret_created = ret_old->st_ino == created.st_ino && ret_old->st_dev == created.st_dev;
+	return 0;
+}
+
+/* From the snapshot to the file beside the image. */
+static int make_part(struct backup *backup, const char *part, int part_fd)
+{
+	_cleanup_close_ int source_fd = -1;
 	int r;
 
-	r = backup_lock_image(backup->cli, backup->path, O_RDONLY, true, &old_fd);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	if (old_fd >= 0 && fstat(old_fd, &old))
-		return cli_fail_errno(backup->cli, -errno, "stat", backup->path);
-	/* made before the snapshot: a directory that can't be written is found for free */
-	r = create_part(backup, old_fd >= 0 ? &old : NULL, &part, &part_fd);
-	if (r == 0)
-		r = backup_take_snapshot(backup);
-	if (r < 0)
-		return r;
 	if (signals_caught())
 		return backup_fail_copy(backup, -EINTR, "copy");
 	backup->uncertain = backup->snapshot.uncertain;
@@ -145,7 +162,44 @@ int backup_full(struct backup *backup)
 		r = fill_part(backup, source_fd, part_fd);
 	if (r == 0 && backup->verify)
 		r = backup_verify(backup, source_fd, part, part_fd);
+	return r;
+}
+
+/* With the name locked. */
+static int make_image(struct backup *backup, const struct stat *old, bool *ret_published)
+{
+	_cleanup_(unlinkp) char *part = NULL;
+	_cleanup_close_ int part_fd = -1;
+	int r;
+
+	/* made before the snapshot: a directory that can't be written is found for free */
+	r = create_part(backup, old, &part, &part_fd);
 	if (r == 0)
-		r = publish(backup, part, old_fd >= 0);
+		r = backup_take_snapshot(backup);
+	if (r == 0)
+		r = make_part(backup, part, part_fd);
+	if (r == 0)
+		r = publish(backup, part, part_fd, ret_published);
+	if (*ret_published) {		/* nothing of ours has that name any more */
+		free(part);
+		part = NULL;
+	}
+	return r;
+}
+
+int backup_full(struct backup *backup)
+{
+	_cleanup_close_ int old_fd = -1;
+	bool is_created = false, is_published = false;
+	struct stat old;
+	int r;
+
+	r = take_name(backup, &old, &is_created, &old_fd);
+	if (r < 0)
+		return r;
+	r = make_image(backup, &old, &is_published);
+	/* still locked, so nobody has taken it for an old image */
+	if (is_created && !is_published && unlink(backup->path))
+		cli_warn("%s is left over: %s", backup->path, strerror(errno));
 	return r;
 }

@@ -37,6 +37,42 @@ static int refuse_changed(struct backup *backup, const struct sidecar *sidecar, 
 			backup->path, reason, expected, current);
 }
 
+/*
+ * Is the image as its last backup left it?  What others wrote to it is in no change
+ * list.  Where only its name or mode may have changed, a comparison of all bytes
+ * afterwards makes up for the doubt.
+ */
+static int check_untouched(struct backup *backup, const struct sidecar *sidecar, int image_fd)
+{
+	enum sidecar_match match;
+	const char *what = NULL;
+	int r;
+
+	if (sidecar->state == SIDECAR_PATCHING)
+		return 0;
+	r = sidecar_compare(sidecar, image_fd, &match);
+	if (r < 0)
+		return cli_fail_errno(backup->cli, r, "stat", backup->path);
+	switch (match) {
+	case SIDECAR_SAME:
+		return 0;
+	case SIDECAR_TOUCHED:
+		if (backup->verify)
+			return 0;
+		return cli_fail(backup->cli, "ImageInvalid", members_of(backup, sidecar),
+				"%s was renamed, copied or changed in mode since its last backup; "
+				"update it with --verify, or take a full backup", backup->path);
+	case SIDECAR_WRITTEN:
+		what = "others have written to it";
+		break;
+	case SIDECAR_FOREIGN:
+		what = "it is not the file";
+		break;
+	}
+	return cli_fail(backup->cli, "ImageInvalid", members_of(backup, sidecar),
+			"%s: %s since its last backup; take a full backup", backup->path, what);
+}
+
 static int open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar)
 {
 	struct cli *cli = backup->cli;
@@ -65,7 +101,7 @@ static int open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_si
 		return cli_fail(cli, "ImageInvalid", members_of(backup, ret_sidecar),
 				"%s is of %" PRIu64 " bytes, but its sidecar says %" PRIu64,
 				backup->path, size_bytes, ret_sidecar->size_bytes);
-	return 0;
+	return check_untouched(backup, ret_sidecar, *ret_fd);
 }
 
 /* The law in backup.h. */
@@ -107,8 +143,10 @@ static int check_state(struct backup *backup, const struct sidecar *sidecar, boo
 
 /* Whether the device is still the one in the image. */
 static int check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
-			const char *generation, uint64_t size_bytes)
+			const char *generation, uint64_t disk_offset_bytes, uint64_t size_bytes)
 {
+	char expected[24], current[24];
+
 	if (strcmp(generation, sidecar->generation))
 		return refuse_changed(backup, sidecar, "GenerationChanged", sidecar->generation,
 				      generation, "the history of changes was broken");
@@ -116,9 +154,14 @@ static int check_device(struct backup *backup, const struct sidecar *sidecar, co
 	if (strcmp(device, sidecar->device))
 		return refuse_changed(backup, sidecar, "ImageInvalid", sidecar->device, device,
 				      "the image is of another device");
+	/* a partition that moved keeps its name, its generation and perhaps its size */
+	if (disk_offset_bytes != sidecar->disk_offset_bytes) {
+		snprintf(expected, sizeof(expected), "%" PRIu64, sidecar->disk_offset_bytes);
+		snprintf(current, sizeof(current), "%" PRIu64, disk_offset_bytes);
+		return refuse_changed(backup, sidecar, "DeviceChanged", expected, current,
+				      "the device is at another place of its disk");
+	}
 	if (size_bytes != sidecar->size_bytes) {
-		char expected[24], current[24];
-
 		snprintf(expected, sizeof(expected), "%" PRIu64, sidecar->size_bytes);
 		snprintf(current, sizeof(current), "%" PRIu64, size_bytes);
 		return refuse_changed(backup, sidecar, "SizeChanged", expected, current,
@@ -151,7 +194,8 @@ static int list_changes(struct backup *backup, const struct sidecar *sidecar, bo
 	if (asked != UINT64_MAX && ret->since != asked)
 		return cli_fail(backup->cli, "BadReply", NULL,
 				"the daemon listed changes since another epoch");
-	r = check_device(backup, sidecar, ret->device, ret->generation, ret->size_bytes);
+	r = check_device(backup, sidecar, ret->device, ret->generation, ret->disk_offset_bytes,
+			 ret->size_bytes);
 	if (r == 0)
 		r = check_since(backup, sidecar, ret->since);
 	return r;
@@ -203,7 +247,7 @@ static int verify(struct backup *backup, int source_fd, int image_fd)
 {
 	int r = backup_verify(backup, source_fd, backup->path, image_fd), removed;
 
-	if (r == 0 || signals_caught() || strcmp(json_object_get_string(
+	if (r == 0 || strcmp(json_object_get_string(
 	    json_object_object_get(backup->cli->error, "name")), "VerificationFailed"))
 		return r;
 	removed = sidecar_remove(backup->path);
@@ -237,10 +281,14 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 		r = verify(backup, source_fd, image_fd);
 	if (r < 0)
 		return r;
+	r = sidecar_identify(sidecar, image_fd);
+	if (r < 0)
+		return cli_fail_errno(backup->cli, r, "stat", backup->path);
 	sidecar->since = snapshot->since;
 	sidecar->state = SIDECAR_COMPLETE;
 	if (backup->verified)
 		sidecar->uncertain = false;
+	backup->image_uncertain = sidecar->uncertain;
 	r = sidecar_write(backup->path, sidecar);
 	return r < 0 ? cli_fail_errno(backup->cli, r, "write the sidecar of", backup->path) : 0;
 }
@@ -262,7 +310,7 @@ int backup_patch(struct backup *backup)
 		r = backup_fail_copy(backup, -EINTR, "copy");
 	if (r == 0)
 		r = check_device(backup, &sidecar, snapshot->device, snapshot->generation,
-				 snapshot->size_bytes);
+				 snapshot->disk_offset_bytes, snapshot->size_bytes);
 	if (r == 0)
 		r = check_state(backup, &sidecar, snapshot->uncertain, snapshot->reason);
 	if (r == 0)

@@ -33,6 +33,7 @@ static int take_device(struct cli *cli, struct json_object *object, struct backu
 	    !member_string(object, "image", &image) ||
 	    !member_string(object, "generation", &generation) ||
 	    !member_string(object, "state", &state) ||
+	    !member_number(object, "disk_offset", &snapshot->disk_offset_bytes) ||
 	    !member_number(object, "size", &snapshot->size_bytes) ||
 	    !member_number(object, "since", &snapshot->since))
 		return fail_reply(cli);
@@ -102,34 +103,80 @@ static int create_snapshot(struct backup *backup)
 	return take_snapshot(backup, json_object_object_get(reply, "snapshot"));
 }
 
-static int find_snapshot(struct backup *backup)
+/* Looks it up; the object belongs to the reply. */
+static int look_up(struct cli *cli, const char *wanted, struct json_object **ret_reply,
+		   struct json_object **ret_snapshot)
 {
-	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *snapshots, *members;
 	int r;
 
-	r = cli_call(backup->cli, "ListSnapshots", NULL, &reply);
+	r = cli_call(cli, "ListSnapshots", NULL, ret_reply);
 	if (r < 0)
 		return r;
-	snapshots = json_object_object_get(reply, "snapshots");
+	snapshots = json_object_object_get(*ret_reply, "snapshots");
 	if (!json_object_is_type(snapshots, json_type_array))
-		return fail_reply(backup->cli);
+		return fail_reply(cli);
 	for (size_t i = 0; i < json_object_array_length(snapshots); i++) {
 		struct json_object *snapshot = json_object_array_get_idx(snapshots, i);
 		const char *id;
 
-		if (member_string(snapshot, "snapshot", &id) && !strcmp(id, backup->snapshot_id))
-			return take_snapshot(backup, snapshot);
+		if (member_string(snapshot, "snapshot", &id) && !strcmp(id, wanted)) {
+			*ret_snapshot = snapshot;
+			return 0;
+		}
 	}
 	members = json_object_new_object();
-	member_add_string(members, "snapshot", backup->snapshot_id);
-	return cli_fail(backup->cli, "SnapshotNotFound", members, "there is no snapshot %s",
-			backup->snapshot_id);
+	member_add_string(members, "snapshot", wanted);
+	return cli_fail(cli, "SnapshotNotFound", members, "there is no snapshot %s", wanted);
+}
+
+static int find_snapshot(struct backup *backup)
+{
+	_cleanup_json_ struct json_object *reply = NULL;
+	struct json_object *snapshot;
+	int r;
+
+	r = look_up(backup->cli, backup->snapshot_id, &reply, &snapshot);
+	return r < 0 ? r : take_snapshot(backup, snapshot);
 }
 
 int backup_take_snapshot(struct backup *backup)
 {
 	return backup->snapshot_id ? find_snapshot(backup) : create_snapshot(backup);
+}
+
+int backup_check_snapshot(struct backup *backup)
+{
+	const struct backup_snapshot *snapshot = &backup->snapshot;
+	_cleanup_json_ struct json_object *reply = NULL;
+	struct json_object *found, *devices, *members;
+	const char *name;
+	int r;
+
+	r = look_up(backup->cli, snapshot->id, &reply, &found);
+	if (r < 0)
+		return r;
+	devices = json_object_object_get(found, "devices");
+	if (!json_object_is_type(devices, json_type_array))
+		return fail_reply(backup->cli);
+	for (size_t i = 0; i < json_object_array_length(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+		uint64_t disk_offset_bytes;
+
+		/* by place, not by name: a partition may have got another one */
+		if (member_string(device, "image", &name) && !strcmp(name, snapshot->image) &&
+		    member_number(device, "disk_offset", &disk_offset_bytes) &&
+		    disk_offset_bytes == snapshot->disk_offset_bytes &&
+		    member_string(device, "generation", &name) &&
+		    !strcmp(name, snapshot->generation))
+			return 0;
+	}
+	members = json_object_new_object();
+	member_add_string(members, "snapshot", snapshot->id);
+	member_add_string(members, "device", snapshot->device);
+	return cli_fail(backup->cli, "SnapshotFailed", members,
+			"%s is no image of %s in snapshot %s any more", snapshot->image,
+			snapshot->device, snapshot->id);
 }
 
 /* A checkpoint of a failed backup would name an instant of which there is no image. */

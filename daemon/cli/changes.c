@@ -60,12 +60,13 @@ static int set_string(char **target, const char *value)
 static int take_head(struct changes *changes, struct json_object *reply)
 {
 	const char *device, *generation, *state, *reason;
-	uint64_t size_bytes, granularity_bytes, since, epoch;
+	uint64_t disk_offset_bytes, size_bytes, granularity_bytes, since, epoch;
 	int r = 0;
 
 	if (!member_string(reply, "device", &device) ||
 	    !member_string(reply, "generation", &generation) ||
 	    !member_string(reply, "state", &state) ||
+	    !member_number(reply, "disk_offset", &disk_offset_bytes) ||
 	    !member_number(reply, "size", &size_bytes) ||
 	    !member_number(reply, "granularity", &granularity_bytes) ||
 	    !member_number(reply, "since", &since) || !member_number(reply, "epoch", &epoch))
@@ -74,11 +75,13 @@ static int take_head(struct changes *changes, struct json_object *reply)
 		r = set_string(&changes->device, device);
 		if (r == 0)
 			r = set_string(&changes->generation, generation);
+		changes->disk_offset_bytes = disk_offset_bytes;
 		changes->size_bytes = size_bytes;
 		changes->granularity_bytes = granularity_bytes;
 		changes->since = since;
 		changes->epoch = epoch;
 	} else if (strcmp(changes->device, device) || strcmp(changes->generation, generation) ||
+		   changes->disk_offset_bytes != disk_offset_bytes ||
 		   changes->size_bytes != size_bytes || changes->since != since ||
 		   changes->granularity_bytes != granularity_bytes) {
 		r = -EBADMSG;

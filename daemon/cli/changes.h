@@ -17,6 +17,7 @@ struct extent {
  * @device: kernel's name, or NULL before the first reply
  * @generation: of the device
  * @reason: why the list is uncertain, or NULL
+ * @disk_offset_bytes: of the device on its disk
  * @size_bytes: of the device
  * @granularity_bytes: of tracking
  * @since: epoch that was asked for
@@ -31,6 +32,7 @@ struct changes {
 	char *device;
 	char *generation;
 	char *reason;
+	uint64_t disk_offset_bytes;
 	uint64_t size_bytes;
 	uint64_t granularity_bytes;
 	uint64_t since;

@@ -52,9 +52,10 @@ static const struct cli_command commands[] = {
 	  "--checkpoint NAME    remember the instant under a name\n"
 	  "--verify             read both back and compare all bytes\n"
 	  "--accept-uncertain   update even if the list of changes may lack some" },
-	{ "restore", NULL, cmd_restore, "IMAGE DEV [--force]",
+	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--force]",
 	  "Write an image to a device, read it back and compare.\n"
-	  "--force              also an incomplete image, also to an attached device" },
+	  "--accept-image       also one that is incomplete, was changed or has no sidecar\n"
+	  "--force              also to an attached device" },
 	{ "call", NULL, cmd_call, "METHOD [JSON] [--more]",
 	  "Call a method of the daemon, and print its replies.\n"
 	  "--more               ask for a stream of replies" },
@@ -182,8 +183,8 @@ static enum cli_exit exit_of(struct cli *cli, int r)
 {
 	const char *name;
 
-	if (r == 0)
-		return EXIT_OK;
+	if (r >= 0)
+		return r;
 	if (!cli->error)
 		cli_fail_errno(cli, r, "run", "command");
 	return member_string(cli->error, "name", &name) ? cli_exit_of(name) : EXIT_FAILED;

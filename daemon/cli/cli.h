@@ -2,7 +2,8 @@
 /*
  * What do the verbs of the command share?
  *
- * Functions return 0 or a negative errno.  A function that has told the user
+ * Functions return 0 or a negative errno; those that run a verb may return an exit
+ * status, too, where there is a result but no good one.  A function that has told the user
  * why it failed, through cli_fail() and its sisters, returns -ECANCELED; the
  * exit status follows from the error's name, by one table in error.c.
  */

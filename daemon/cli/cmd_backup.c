@@ -33,8 +33,13 @@ static struct json_object *summary(const struct backup *backup, uint64_t duratio
 	member_add_number(object, "changed_bytes", backup->changed_bytes);
 	member_add_number(object, "copied_bytes", backup->copied_bytes);
 	member_add_number(object, "duration_ns", duration_ns);
-	member_add_string(object, "state", backup->uncertain ? "uncertain" : "verified");
-	member_add_string(object, "reason", snapshot->reason);
+	member_add_string(object, "state", backup->uncertain || backup->image_uncertain ?
+			  "uncertain" : "verified");
+	if (backup->image_uncertain && !backup->uncertain)
+		member_add_string(object, "reason",
+				  "an earlier update was made from a list that may have lacked writes");
+	else
+		member_add_string(object, "reason", snapshot->reason);
 	/* null: nobody asked */
 	json_object_object_add(object, "read_back",
 			       backup->verified ? json_object_new_boolean(true) : NULL);

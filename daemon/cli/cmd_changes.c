@@ -92,5 +92,5 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 	if (changes.uncertain)
 		cli_warn("%s: this list is uncertain, it may lack writes: %s", changes.device,
 			 changes.reason ?: "no reason given");
-	return 0;
+	return changes.uncertain ? EXIT_INVALID : 0;
 }

@@ -24,6 +24,7 @@ struct restore {
 	struct cli *cli;
 	const char *image;
 	const char *target;
+	bool accept_image;
 	bool force;
 	uint64_t size_bytes;
 	uint64_t written_bytes;
@@ -66,11 +67,59 @@ static int fail_copy(struct restore *restore, int r, const char *doing)
 			signals_caught(), strsignal(signals_caught()));
 }
 
+/* A defect of the image: refused, or told and accepted. */
+static int mind(struct restore *restore, const char *name, const char *defect)
+{
+	if (!restore->accept_image)
+		return refuse(restore, name, restore->image, defect);
+	cli_warn("%s: going on although %s", restore->image, defect);
+	return 0;
+}
+
+/* Whether the file is what the sidecar speaks of.  Copies are, and are no news. */
+static int check_untouched(struct restore *restore, const struct sidecar *sidecar, int image_fd)
+{
+	enum sidecar_match match;
+	int r;
+
+	r = sidecar_compare(sidecar, image_fd, &match);
+	if (r < 0)
+		return cli_fail_errno(restore->cli, r, "stat", restore->image);
+	if (match == SIDECAR_WRITTEN)
+		return mind(restore, "ImageInvalid", "others have written to it since its backup");
+	if (match == SIDECAR_FOREIGN)
+		cli_warn("%s is a copy of another time than the backup; whether it was changed "
+			 "is not known", restore->image);
+	return 0;
+}
+
+static int check_image(struct restore *restore, int image_fd)
+{
+	struct sidecar sidecar;
+	const char *reason;
+	int r;
+
+	r = sidecar_read(restore->image, &sidecar, &reason);
+	if (r < 0)
+		return mind(restore, "ImageInvalid",
+			    reason ?: r == -ENOENT ? "it has no sidecar" : strerror(-r));
+	r = 0;
+	if (sidecar.size_bytes != restore->size_bytes)
+		r = mind(restore, "ImageInvalid", "its size is not the one in its sidecar");
+	if (r == 0 && sidecar.state != SIDECAR_COMPLETE)
+		r = mind(restore, "ImageIncomplete",
+			 "an update of it did not end; an incremental backup repairs it");
+	else if (r == 0)
+		r = check_untouched(restore, &sidecar, image_fd);
+	if (r == 0 && sidecar.uncertain)
+		cli_warn("%s was made from change lists that may have lacked writes",
+			 restore->image);
+	return r;
+}
+
 static int open_image(struct restore *restore, int *ret_fd)
 {
 	struct cli *cli = restore->cli;
-	struct sidecar sidecar;
-	const char *reason;
 	int r;
 
 	r = backup_lock_image(cli, restore->image, O_RDONLY, false, ret_fd);
@@ -81,22 +130,7 @@ static int open_image(struct restore *restore, int *ret_fd)
 	r = copy_size(*ret_fd, &restore->size_bytes);
 	if (r < 0)
 		return cli_fail_errno(cli, r, "stat", restore->image);
-	r = sidecar_read(restore->image, &sidecar, &reason);
-	if (restore->force)
-		return 0;
-	if (r < 0)
-		return refuse(restore, "ImageInvalid", restore->image,
-			      reason ?: r == -ENOENT ? "it has no sidecar" : strerror(-r));
-	if (sidecar.state != SIDECAR_COMPLETE)
-		return refuse(restore, "ImageIncomplete", restore->image,
-			      "an update of it did not end; repair it by an incremental backup");
-	if (sidecar.size_bytes != restore->size_bytes)
-		return refuse(restore, "ImageInvalid", restore->image,
-			      "its size is not the one in its sidecar");
-	if (sidecar.uncertain)
-		cli_warn("%s was made from change lists that may have lacked writes",
-			 restore->image);
-	return 0;
+	return check_image(restore, *ret_fd);
 }
 
 /* The whole disk that a path is, or is a partition of; 0 if it is neither. */
@@ -237,6 +271,7 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 	_cleanup_json_ struct json_object *object = NULL;
 	struct restore restore = { .cli = cli };
 	const struct arg_option options[] = {
+		{ "accept-image", ARG_FLAG, &restore.accept_image },
 		{ "force", ARG_FLAG, &restore.force },
 		{}
 	};

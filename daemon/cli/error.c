@@ -17,6 +17,7 @@ static const struct {
 	{ "DeviceNotFound",	EXIT_NOT_FOUND },
 	{ "DeviceUnsupported",	EXIT_FAILED },
 	{ "DeviceBusy",		EXIT_BUSY },
+	{ "DeviceChanged",	EXIT_INVALID },
 	{ "AlreadyAttached",	EXIT_BUSY },
 	{ "NotAttached",	EXIT_NOT_FOUND },
 	{ "DrainTimeout",	EXIT_BUSY },

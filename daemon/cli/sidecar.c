@@ -129,6 +129,9 @@ int sidecar_parse(const char *text, size_t length_bytes, struct sidecar *ret,
 	*ret_reason = "device is missing or malformed";
 	if (take_string(object, "device", sidecar.device, sizeof(sidecar.device)))
 		return -EBADMSG;
+	*ret_reason = "disk_offset is missing or malformed";
+	if (!member_number(object, "disk_offset", &sidecar.disk_offset_bytes))
+		return -EBADMSG;
 	*ret_reason = "size is missing or malformed";
 	if (!member_number(object, "size", &sidecar.size_bytes) || !sidecar.size_bytes)
 		return -EBADMSG;
@@ -148,6 +151,11 @@ int sidecar_parse(const char *text, size_t length_bytes, struct sidecar *ret,
 		return -EBADMSG;
 	*ret_reason = "created_ns is missing or malformed";
 	if (!member_number(object, "created_ns", &sidecar.created_ns))
+		return -EBADMSG;
+	*ret_reason = "what is said of the image file is missing or malformed";
+	if (!member_number(object, "image_inode", &sidecar.image_inode) ||
+	    !member_number(object, "image_mtime_ns", &sidecar.image_mtime_ns) ||
+	    !member_number(object, "image_ctime_ns", &sidecar.image_ctime_ns))
 		return -EBADMSG;
 	*ret_reason = "uncertain is malformed";
 	if (json_object_object_get_ex(object, "uncertain", NULL)) {
@@ -202,12 +210,16 @@ static struct json_object *to_json(const struct sidecar *sidecar)
 
 	member_add_number(object, "format", SIDECAR_FORMAT);
 	member_add_string(object, "device", sidecar->device);
+	member_add_number(object, "disk_offset", sidecar->disk_offset_bytes);
 	member_add_number(object, "size", sidecar->size_bytes);
 	member_add_string(object, "generation", sidecar->generation);
 	member_add_number(object, "since", sidecar->since);
 	member_add_string(object, "snapshot", sidecar->snapshot);
 	member_add_string(object, "state", states[sidecar->state]);
 	member_add_number(object, "created_ns", sidecar->created_ns);
+	member_add_number(object, "image_inode", sidecar->image_inode);
+	member_add_number(object, "image_mtime_ns", sidecar->image_mtime_ns);
+	member_add_number(object, "image_ctime_ns", sidecar->image_ctime_ns);
 	if (sidecar->uncertain)
 		json_object_object_add(object, "uncertain", json_object_new_boolean(true));
 	return object;
@@ -264,6 +276,44 @@ int sidecar_write(const char *image_path, const struct sidecar *sidecar)
 		return r;
 	}
 	return sync_directory_of(path);
+}
+
+static uint64_t time_ns(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec;
+}
+
+/* Numbers are JSON integers of 63 bits; the highest bit of an inode tells next to nothing. */
+int sidecar_identify(struct sidecar *sidecar, int image_fd)
+{
+	struct stat st;
+
+	if (fstat(image_fd, &st))
+		return -errno;
+	sidecar->image_inode = st.st_ino & INT64_MAX;
+	sidecar->image_mtime_ns = time_ns(&st.st_mtim) & INT64_MAX;
+	sidecar->image_ctime_ns = time_ns(&st.st_ctim) & INT64_MAX;
+	return 0;
+}
+
+int sidecar_compare(const struct sidecar *sidecar, int image_fd, enum sidecar_match *ret)
+{
+	struct sidecar now;
+	bool same_inode, same_mtime;
+	int r;
+
+	r = sidecar_identify(&now, image_fd);
+	if (r < 0)
+		return r;
+	same_inode = now.image_inode == sidecar->image_inode;
+	same_mtime = now.image_mtime_ns == sidecar->image_mtime_ns;
+	if (same_inode && same_mtime && now.image_ctime_ns == sidecar->image_ctime_ns)
+		*ret = SIDECAR_SAME;
+	else if (same_mtime)
+		*ret = SIDECAR_TOUCHED;
+	else
+		*ret = same_inode ? SIDECAR_WRITTEN : SIDECAR_FOREIGN;
+	return 0;
 }
 
 int sidecar_remove(const char *image_path)

@@ -11,11 +11,16 @@ CLI_UNIT_CPPFLAGS := -Iinclude -Idaemon -Idaemon/cli $(CLI_CPPFLAGS)
 CLI_UNIT_OBJECTS := $(CLI_OBJECTS:$(B)/daemon/cli/%=$(CLI_UNIT_DIR)/cli/%)
 CLI_UNIT_TESTS	:= $(patsubst tests/unit/%.c,$(CLI_UNIT_DIR)/%,$(wildcard tests/unit/t_cli_*.c))
 
+comma		:= ,
 UNIT_TESTS	+= $(CLI_UNIT_TESTS)
 
-# Where t_cli_backup puts its faults.
-$(CLI_UNIT_DIR)/t_cli_backup: private CLI_UNIT_WRAP := \
-	-Wl,--wrap=sidecar_write -Wl,--wrap=copy_patch -Wl,--wrap=copy_new
+# Where t_cli_faults.h puts its faults.
+$(addprefix $(CLI_UNIT_DIR)/t_cli_,backup refuse): private CLI_UNIT_WRAP := \
+	-Wl,--wrap=sidecar_write -Wl,--wrap=copy_patch -Wl,--wrap=copy_new \
+	-Wl,--wrap=copy_expand -Wl,--wrap=copy_open -Wl,--wrap=flock
+# What t_cli_order traces.
+$(CLI_UNIT_DIR)/t_cli_order: private CLI_UNIT_WRAP := $(addprefix -Wl$(comma)--wrap=,\
+	fsync rename unlink fallocate pwrite write open)
 
 $(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
 	$(call say,TEST,$@)

@@ -111,12 +111,36 @@ static void changes_are_listed(void **state)
 	assert_string_equal(out_text, "");
 	fake->overlap = false;
 	strcpy(fake->uncertain, "count");
-	assert_int_equal(run("changes", "/dev/fake0", "--since", "3", "--json"), 0);
+	/* a script that looks at the status alone must not take it for a good one */
+	assert_int_equal(run("changes", "/dev/fake0", "--since", "3"), 7);
+	assert_string_equal(out_text, "65536 131072\n3080192 1536\n");
+	assert_int_equal(run("changes", "/dev/fake0", "--since", "3", "--json"), 7);
 	assert_string_equal(out_member(NULL, "state"), "uncertain");
 	assert_string_equal(out_member(NULL, "reason"), "count");
 	assert_string_equal(out_member(NULL, "next"), "null");
 	assert_string_equal(out_member(NULL, "size"), "3081728");
 	assert_non_null(strstr(err_text, "uncertain"));
+}
+
+/* A stream of replies is one list, or none. */
+static void streams_are_whole(void **state)
+{
+	bool *const faults[] = { &fake->early_end, &fake->mixed_generation, &fake->mixed_offset };
+
+	(void)state;
+	fake->epoch = 4;
+	fake_write(65536, 10, 1);
+	fake_write(65536 * 47, 10, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		*faults[i] = true;
+		assert_int_equal(run("changes", "/dev/fake0", "--since", "3", "--json"), 1);
+		assert_string_equal(out_member("error", "name"), "BadReply");
+		*faults[i] = false;
+		assert_int_equal(run("changes", "/dev/fake0", "--since", "3", "--json"), 0);
+	}
+	fake->late_uncertain = true;
+	assert_int_equal(run("changes", "/dev/fake0", "--since", "3", "--json"), 7);
+	assert_string_equal(out_member(NULL, "state"), "uncertain");
 }
 
 static void numbers_are_strict(void **state)
@@ -137,6 +161,8 @@ static void numbers_are_strict(void **state)
 	assert_true(n == 1 << 20);
 	assert_int_equal(parse_size("K", &n), -EINVAL);
 	assert_int_equal(parse_size("1Kx", &n), -EINVAL);
+	assert_int_equal(parse_size("4 ", &n), -EINVAL);
+	assert_int_equal(parse_size("4 iB", &n), -EINVAL);
 	assert_int_equal(parse_size("9999999T", &n), -EINVAL);
 	assert_int_equal(parse_size("00000000000000000000000001", &n), -EINVAL);
 }
@@ -149,6 +175,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bad_peers_are_told, fake_start, fake_stop),
 		cmocka_unit_test_setup_teardown(answers_are_printed, fake_start, fake_stop),
 		cmocka_unit_test_setup_teardown(changes_are_listed, fake_start, fake_stop),
+		cmocka_unit_test_setup_teardown(streams_are_whole, fake_start, fake_stop),
 		cmocka_unit_test(numbers_are_strict),
 	};
 

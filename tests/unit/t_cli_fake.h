@@ -46,6 +46,7 @@ struct fake {
 	char image_error[64];	/* of the snapshot, or empty */
 	char fail_method[64];	/* this one fails */
 	char fail_error[64];	/* with this error */
+	uint64_t disk_offset;	/* of the device on its disk */
 	uint64_t size_bytes;	/* as the daemon says */
 	uint32_t epoch;
 	uint16_t marks[FAKE_NR_BLK];
@@ -53,7 +54,21 @@ struct fake {
 	uint32_t created;
 	uint32_t checkpoints;
 	uint32_t snapshot_since;
+	/* what only the snapshot says, if it is set */
+	char snapshot_device[64];
+	char snapshot_generation[64];
+	char snapshot_uncertain[64];
+	uint64_t snapshot_offset;
+	uint32_t cut_image;	/* bytes that the image lacks at its end */
+	uint32_t lists;		/* ListSnapshots answered */
+	bool recreated;		/* another client destroyed the snapshot, and made one */
+	bool swapped_image;	/* the snapshot's image has got another name */
 	bool garbage;		/* answer something that is no reply */
+	bool no_generation;	/* a change list was asked for without one */
+	bool early_end;		/* end the stream after one piece */
+	bool mixed_generation;	/* of the pieces of a stream */
+	bool mixed_offset;
+	bool late_uncertain;	/* only the last piece of a stream says so */
 	bool overlap;		/* list the first extent again at the end */
 	bool hang_up;		/* close instead of answering */
 };
@@ -105,22 +120,26 @@ static inline struct json_object *fake_snapshot(void)
 	struct json_object *snapshot = json_object_new_object();
 	struct json_object *device = json_object_new_object();
 	struct json_object *devices = json_object_new_array();
+	const char *reason;
 
-	member_add_string(device, "device", fake->device);
-	member_add_string(device, "image", fake_path("image"));
+	member_add_string(device, "device", *fake->snapshot_device ? fake->snapshot_device :
+			  fake->device);
+	member_add_string(device, "image", fake_path(fake->swapped_image ? "other" : "image"));
+	member_add_number(device, "disk_offset", fake->snapshot_offset ?: fake->disk_offset);
 	member_add_number(device, "size", fake->size_bytes);
-	member_add_string(device, "generation", fake->generation);
+	member_add_string(device, "generation", *fake->snapshot_generation ?
+			  fake->snapshot_generation : fake->generation);
 	member_add_number(device, "since", fake->snapshot_since);
-	member_add_string(device, "state", *fake->uncertain ? "uncertain" : "verified");
-	json_object_object_add(device, "reason", *fake->uncertain ?
-			       json_object_new_string(fake->uncertain) : NULL);
+	reason = *fake->snapshot_uncertain ? fake->snapshot_uncertain : fake->uncertain;
+	member_add_string(device, "state", *reason ? "uncertain" : "verified");
+	json_object_object_add(device, "reason", *reason ? json_object_new_string(reason) : NULL);
 	json_object_object_add(device, "error", *fake->image_error ?
 			       json_object_new_string(fake->image_error) : NULL);
 	member_add_number(device, "copied_bytes", 0);
 	member_add_number(device, "gate_bios", 1);
 	member_add_number(device, "track_bios", 1);
 	json_object_array_add(devices, device);
-	member_add_string(snapshot, "snapshot", "snap-1");
+	member_add_string(snapshot, "snapshot", fake->recreated ? "snap-2" : "snap-1");
 	member_add_number(snapshot, "created_ns", 1700000000000000000);
 	member_add_number(snapshot, "hold_ns", 1500000);
 	json_object_object_add(snapshot, "devices", devices);
@@ -157,11 +176,11 @@ static inline void fake_error(int fd, const char *error, const char *reason)
 static inline void fake_changes(int fd, struct json_object *parameters, bool more)
 {
 	struct json_object *extents = NULL, *reply = NULL;
-	const char *generation;
-	uint64_t since = 0, max = UINT64_MAX, n = 0;
+	const char *generation = NULL;
+	uint64_t since = 0, max = UINT64_MAX, n = 0, sent = 0;
 
-	if (member_string(parameters, "generation", &generation) &&
-	    strcmp(generation, fake->generation)) {
+	fake->no_generation = !member_string(parameters, "generation", &generation);
+	if (generation && strcmp(generation, fake->generation)) {
 		fake_error(fd, "io.bpfsnap.GenerationChanged", "another generation");
 		return;
 	}
@@ -176,21 +195,34 @@ static inline void fake_changes(int fd, struct json_object *parameters, bool mor
 		if (blk < FAKE_NR_BLK && fake->marks[blk] <= since)
 			continue;
 		if (reply && more && extents && json_object_array_length(extents)) {
-			fake_send(fd, reply, NULL, true);
+			if (fake->early_end)
+				member_add_number(reply, "next", blk * FAKE_BLOCK_BYTES);
+			fake_send(fd, reply, NULL, !fake->early_end);
+			if (fake->early_end)
+				return;
+			sent++;
 			reply = NULL;
 		}
 		if (!reply) {
 			reply = json_object_new_object();
 			extents = json_object_new_array();
 			member_add_string(reply, "device", fake->device);
+			member_add_number(reply, "disk_offset", fake->disk_offset +
+					  (fake->mixed_offset && sent));
 			member_add_number(reply, "size", fake->size_bytes);
 			member_add_number(reply, "granularity", FAKE_BLOCK_BYTES);
-			member_add_string(reply, "generation", fake->generation);
+			member_add_string(reply, "generation", fake->mixed_generation && sent ?
+					  "another" : fake->generation);
 			member_add_number(reply, "since", since);
 			member_add_number(reply, "epoch", fake->epoch);
-			member_add_string(reply, "state", *fake->uncertain ? "uncertain" : "ok");
-			if (*fake->uncertain)
-				member_add_string(reply, "reason", fake->uncertain);
+			if (fake->late_uncertain && sent) {
+				member_add_string(reply, "state", "uncertain");
+			} else {
+				member_add_string(reply, "state",
+						  *fake->uncertain ? "uncertain" : "ok");
+				if (*fake->uncertain)
+					member_add_string(reply, "reason", fake->uncertain);
+			}
 			json_object_object_add(reply, "extents", extents);
 		}
 		if (blk == FAKE_NR_BLK) {
@@ -232,6 +264,8 @@ static inline void fake_answer(int fd, const char *method, struct json_object *p
 	}
 	if (!strcmp(method, "io.bpfsnap.CreateSnapshot")) {
 		fake_copy_file(fake_path("origin"), fake_path("image"));
+		if (truncate(fake_path("image"), FAKE_SIZE_BYTES - fake->cut_image))
+			abort();
 		fake->snapshot_since = fake->epoch++;
 		fake->live++;
 		fake->created++;
@@ -239,6 +273,7 @@ static inline void fake_answer(int fd, const char *method, struct json_object *p
 		json_object_object_add(reply, "snapshot", fake_snapshot());
 	} else if (!strcmp(method, "io.bpfsnap.ListSnapshots")) {
 		list = json_object_new_array();
+		fake->lists++;
 		if (fake->live)
 			json_object_array_add(list, fake_snapshot());
 		json_object_object_add(reply, "snapshots", list);

@@ -16,8 +16,9 @@
 #include "sidecar.h"
 
 static const char good[] =
-	"{\"format\":1,\"device\":\"/dev/vda1\",\"size\":1048576,\"generation\":\"g-1\","
-	"\"since\":7,\"snapshot\":\"s:{\\\"1\",\"state\":\"complete\",\"created_ns\":5}";
+	"{\"format\":2,\"device\":\"/dev/vda1\",\"disk_offset\":512,\"size\":1048576,"
+	"\"generation\":\"g-1\",\"since\":7,\"snapshot\":\"s:{\\\"1\",\"state\":\"complete\","
+	"\"image_inode\":1,\"image_mtime_ns\":2,\"image_ctime_ns\":3,\"created_ns\":5}";
 
 static int parse(const char *text, size_t length)
 {
@@ -55,6 +56,7 @@ static void good_is_taken(void **state)
 	assert_string_equal(s.generation, "g-1");
 	assert_string_equal(s.snapshot, "s:{\"1");
 	assert_int_equal(s.size_bytes, 1048576);
+	assert_int_equal(s.disk_offset_bytes, 512);
 	assert_int_equal(s.since, 7);
 	assert_int_equal(s.state, SIDECAR_COMPLETE);
 	assert_int_equal(s.created_ns, 5);
@@ -86,7 +88,9 @@ static void garbage_is_refused(void **state)
 static void wrong_members_are_refused(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "1,\"d", "\"1\",\"d" }, { "\"/dev/vda1\"", "1" }, { "/dev/vda1", "" },
+		{ "2,\"dev", "\"2\",\"dev" }, { ":512", ":-512" },
+		{ "\"disk_offset\":512,", "" }, { "\"image_inode\":1,", "" },
+		{ ":2,\"image_c", ":\"2\",\"image_c" }, { "\"image_ctime_ns\":3,", "" }, { "\"/dev/vda1\"", "1" }, { "/dev/vda1", "" },
 		{ "/dev/vda1", "a\\u0000b" }, { "1048576", "0" }, { "1048576", "-1" },
 		{ "1048576", "1.5" }, { "1048576", "99999999999999999999999" },
 		{ "1048576", "true" }, { "\"g-1\"", "null" }, { ":7", ":0" }, { ":7", ":-7" },
@@ -101,13 +105,15 @@ static void wrong_members_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(with(bad[i][0], bad[i][1]), -EBADMSG);
-	assert_int_equal(with("\"format\":1", "\"format\":2"), -EPROTONOSUPPORT);
+	assert_int_equal(with("\"format\":2", "\"format\":1"), -EPROTONOSUPPORT);
 }
 
 static void written_is_read(void **state)
 {
 	char dir[] = "/tmp/t_cli_sidecar.XXXXXX", image[64];
 	struct sidecar a = { .device = "/dev/\"odd\n", .size_bytes = 1ull << 50,
+			     .disk_offset_bytes = 7, .image_inode = 8,
+			     .image_mtime_ns = 9, .image_ctime_ns = 10,
 			     .generation = "g", .since = 65535, .snapshot = "s",
 			     .state = SIDECAR_PATCHING, .created_ns = INT64_MAX,
 			     .uncertain = true }, b = {};
@@ -121,7 +127,9 @@ static void written_is_read(void **state)
 	assert_int_equal(sidecar_read(image, &b, &reason), 0);
 	assert_string_equal(a.device, b.device);
 	assert_true(a.size_bytes == b.size_bytes && a.since == b.since && a.state == b.state &&
-		    a.created_ns == b.created_ns && a.uncertain == b.uncertain);
+		    a.disk_offset_bytes == b.disk_offset_bytes &&
+		    a.image_inode == b.image_inode && a.image_mtime_ns == b.image_mtime_ns &&
+		    a.image_ctime_ns == b.image_ctime_ns && a.created_ns == b.created_ns && a.uncertain == b.uncertain);
 	assert_int_equal(sidecar_remove(image), 0);
 	assert_int_equal(sidecar_remove(image), 0);
 	assert_int_equal(rmdir(dir), 0);	/* nothing is left over */

@@ -189,6 +189,7 @@ static void make(struct fault *f, enum reason reason)
 	case REASON_DEVICE_NOT_FOUND:
 	case REASON_DEVICE_UNSUPPORTED:
 	case REASON_DEVICE_BUSY:
+	case REASON_DEVICE_CHANGED:
 	case REASON_ALREADY_ATTACHED:
 	case REASON_NOT_ATTACHED:
 	case REASON_DRAIN_TIMEOUT:
@@ -232,9 +233,12 @@ static void make(struct fault *f, enum reason reason)
 
 static void test_faults(void **state)
 {
+	static char euros[3001];
 	struct fault f = { 0 };
 	struct schema *s[2];
 
+	for (int i = 0; i < 3000; i += 3)
+		memcpy(euros + i, "€", 3);
 	assert_int_equal(schema_parse(interface_text, &s[0], NULL), 0);
 	assert_int_equal(schema_parse(interface_service_text, &s[1], NULL), 0);
 	for (int i = REASON_NONE + 1; i < REASON_MAX_; i++) {
@@ -245,6 +249,17 @@ static void test_faults(void **state)
 	fault_plain(&f, REASON_TRACKER_UNAVAILABLE, "second");
 	assert_string_equal(fault_text(&f), "first");
 	fault_done(&f);
+	/* Whatever a text is cut at, it stays UTF-8: the bytes that end it make a character. */
+	for (int i = 0; i < 4; i++) {
+		const char *text, *end;
+
+		fault_plain(&f, REASON_MODULE_UNAVAILABLE, "%.*s%s", i, "aaa", euros);
+		text = fault_text(&f);
+		end = text + strlen(text);
+		assert_true(end - text >= 760 && end - text < 768);
+		assert_int_equal((end - text - i) % 3, 0);
+		fault_done(&f);
+	}
 	schema_free(s[0]);
 	schema_free(s[1]);
 }
