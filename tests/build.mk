@@ -22,8 +22,9 @@ $(B)/tests/bin/%: tests/tools/%.c
 vm-check: all vm-modules tools ## the scenarios of tests/vm on KERNELS
 	$(Q)set -e; for k in $(KERNELS); do for s in $(SCENARIOS); do $(VM)/run $$k $$s; done; done
 
-bpf-check: $(B)/tests/bpf/t_track ## the tracking programs on this machine's kernel (root)
+bpf-check: all tools $(B)/tests/bpf/t_track ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track
+	$(Q)rc=0; tests/bpf/host tests/bpf/tracking || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ]
 
 $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 	$(call say,CC,$@)

@@ -135,3 +135,15 @@ pattern() {
 	printf -v last '%015d' $(($2 * 32768 - 1))
 	seq "${sum}000000000000000" "$sum$last"
 }
+
+# make_big DIR - 16 TiB that are not there: a loop device over a sparse file in memory.
+make_big() {
+	local device
+	mkdir "$1/big"
+	mount -t tmpfs tmpfs "$1/big"
+	cleanup_fn umount "$1/big"
+	truncate -s 16T "$1/big/file"
+	device=$(losetup --find --show "$1/big/file")
+	cleanup_fn losetup --detach "$device"
+	echo "$device"
+}
