@@ -240,9 +240,11 @@ int BPF_PROG(on_done, struct request *rq, int error, unsigned int nr_bytes)
 {
 	struct bpfsnap_state *st = get_state();
 	struct bpfsnap_device *dev;
-	__u32 slot = 0;
+	__u32 op = rq->cmd_flags & OP_MASK, slot = 0;
 
-	if (!st || !may_change(rq->cmd_flags & OP_MASK) || rq->start_time_ns >= st->boundary_ns)
+	/* What is passed through tells no place, and was named when it was issued. */
+	if (!st || !may_change(op) || is_passed_through(op) ||
+	    rq->start_time_ns >= st->boundary_ns)
 		return 0;
 	dev = find_device(rq->q->disk->part0->bd_dev, &slot);
 	if (dev)

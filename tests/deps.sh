@@ -15,7 +15,7 @@ libkmod-dev libblkid-dev libmount-dev'
 MODULE='pahole'
 
 # To test without a virtual machine.
-TEST='libcmocka-dev jq shellcheck groff-base git'
+TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools'
 
 # To boot Debian kernels in QEMU: the machine, and what the guest is made of.
 LABORATORY='qemu-system-x86 busybox-static cpio xz-utils zstd kmod fio
