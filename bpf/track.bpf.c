@@ -181,7 +181,7 @@ int BPF_PROG(on_remap, struct bio *bio)
 }
 
 /*
- * A global function: the verifier looks at it once, and not once for each of the calls
+ * A global function: the verifier looks at it once, and not at each round of the loop
  * below.  In return it may not be called with preemption off.
  */
 __noinline int mark_range(__u32 slot, __u64 sect, __u64 nr_sect, __u32 change)
@@ -201,7 +201,7 @@ static __always_inline void mark_request(struct request *rq, struct bpfsnap_devi
 	struct bio *bio = rq->bio;
 
 	if (change != CHANGE_DISCARDS || !bio || !bio->bi_next) {
-		mark_range(slot, sect, nr_sect ?: 1, change);
+		apply(dev, slot, change, sect, nr_sect);
 		return;
 	}
 	for (int i = 0; i < DISCARD_RANGES && bio; i++, bio = bio->bi_next)
