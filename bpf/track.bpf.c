@@ -12,7 +12,8 @@
  * on_queue   the block core's tracepoint: the same bios a moment later.  Marking twice
  *            is harmless.  Counts, and tells by whom.
  * on_issue   a request goes to its driver: finds commands that are passed through.
- * on_done    marks once more what was in flight when the epoch moved without the module.
+ * on_done, on_done_again  mark once more what was in flight when the epoch moved without
+ *            the module.
  *
  * Without the module, so that no one skipped run loses a mark:
  * on_queue_again  a second instance of on_queue, with a recursion guard of its own.
@@ -238,20 +239,34 @@ int BPF_PROG(on_issue, struct request *rq)
 	return 0;
 }
 
-SEC("tp_btf/block_rq_complete")
-int BPF_PROG(on_done, struct request *rq, int error, unsigned int nr_bytes)
+/* Most requests began after the last boundary: a look at one field sends them away. */
+static __always_inline void mark_done(struct request *rq, unsigned int nr_bytes)
 {
 	struct bpfsnap_state *st = get_state();
-	struct bpfsnap_device *dev;
 	__u32 op = rq->cmd_flags & OP_MASK, slot = 0;
+	struct bpfsnap_device *dev;
 
 	/* What is passed through tells no place, and was named when it was issued. */
 	if (!st || !may_change(op) || is_passed_through(op) ||
 	    rq->start_time_ns >= st->boundary_ns)
-		return 0;
+		return;
 	dev = find_device(rq->q->disk->part0->bd_dev, &slot);
 	if (dev)
 		mark_request(rq, dev, slot, nr_bytes);
+}
+
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(on_done, struct request *rq, int error, unsigned int nr_bytes)
+{
+	mark_done(rq, nr_bytes);
+	return 0;
+}
+
+/* A completion may interrupt the program that marks another one. */
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(on_done_again, struct request *rq, int error, unsigned int nr_bytes)
+{
+	mark_done(rq, nr_bytes);
 	return 0;
 }
 

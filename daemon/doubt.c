@@ -111,7 +111,7 @@ static bool is_whole(const struct doubt_misses *m, enum bpfsnap_channel channel)
 bool doubt_missed(const struct doubt_misses *m, bool takes_requests, bool has_holder)
 {
 	/* A completion that was not seen may have been that of a write across a boundary. */
-	if (!is_whole(m, BPFSNAP_CHANNEL_DONE))
+	if (!is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN))
 		return true;
 	if (takes_requests && is_whole(m, BPFSNAP_CHANNEL_ISSUE))
 		return false;

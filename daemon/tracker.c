@@ -92,6 +92,7 @@ void tracker_links(const struct tracker *t, struct tracker_links *ret_links)
 		[BPFSNAP_CHANNEL_REMAP] = LINK_REMAP,
 		[BPFSNAP_CHANNEL_ISSUE] = LINK_ISSUE,
 		[BPFSNAP_CHANNEL_DONE] = LINK_DONE,
+		[BPFSNAP_CHANNEL_DONE_AGAIN] = LINK_DONE_AGAIN,
 	};
 	uint64_t unused;
 

@@ -6,7 +6,8 @@
  *                        │  marks marks_proto checkpoints
  *                        └─ link_on_queue link_on_issue
  *                           with the module: link_on_write link_on_switch
- *                           without: link_on_queue_again link_on_remap [link_on_done]
+ *                           without: link_on_queue_again link_on_remap
+ *                           for boundaries without it: link_on_done link_on_done_again
  *
  * All of it exists from before the first disk is attached until after the last
  * is detached, and never longer: a link keeps the module loaded.  It outlives

@@ -33,6 +33,7 @@ const char *const tracker_link_names[LINK_NR] = {
 	[LINK_REMAP] = "link_on_remap",
 	[LINK_ISSUE] = "link_on_issue",
 	[LINK_DONE] = "link_on_done",
+	[LINK_DONE_AGAIN] = "link_on_done_again",
 	[LINK_WRITE] = "link_on_write",
 	[LINK_SWITCH] = "link_on_switch",
 };
@@ -231,6 +232,8 @@ static int attach_programs(const struct tracker *t, const struct track_bpf *skel
 			r = attach_and_pin(t, all[i].program, all[i].link);
 	if (r >= 0)
 		r = pin(t, bpf_program__fd(skel->progs.on_done), TRACKER_DONE_PROGRAM);
+	if (r >= 0)
+		r = pin(t, bpf_program__fd(skel->progs.on_done_again), TRACKER_DONE_AGAIN_PROGRAM);
 	return r;
 }
 
@@ -317,21 +320,28 @@ int tracker_load(struct tracker *t, bool with_module, struct fault *fault)
 	return 0;
 }
 
-int tracker_watch_done(struct tracker *t)
+static int attach_pinned(const struct tracker *t, const char *program, enum tracker_link link)
 {
 	_cleanup_(closep) int prog_fd = -1, fd = -1;
 	char path[512];
 
-	tracker_pin_path(t, tracker_link_names[LINK_DONE], path, sizeof(path));
+	tracker_pin_path(t, tracker_link_names[link], path, sizeof(path));
 	fd = bpf_obj_get(path);
 	if (fd >= 0)
 		return 0;
-	tracker_pin_path(t, TRACKER_DONE_PROGRAM, path, sizeof(path));
+	tracker_pin_path(t, program, path, sizeof(path));
 	prog_fd = bpf_obj_get(path);
 	if (prog_fd < 0)
 		return -errno;
 	fd = bpf_raw_tracepoint_open(NULL, prog_fd);
-	return fd < 0 ? -errno : pin(t, fd, tracker_link_names[LINK_DONE]);
+	return fd < 0 ? -errno : pin(t, fd, tracker_link_names[link]);
+}
+
+int tracker_watch_done(struct tracker *t)
+{
+	int r = attach_pinned(t, TRACKER_DONE_PROGRAM, LINK_DONE);
+
+	return r < 0 ? r : attach_pinned(t, TRACKER_DONE_AGAIN_PROGRAM, LINK_DONE_AGAIN);
 }
 
 void tracker_unload_idle(struct tracker *t)

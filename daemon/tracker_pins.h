@@ -28,6 +28,7 @@ enum tracker_link {
 	LINK_REMAP,
 	LINK_ISSUE,
 	LINK_DONE,
+	LINK_DONE_AGAIN,
 	LINK_WRITE,
 	LINK_SWITCH,
 	LINK_NR,
@@ -59,8 +60,9 @@ struct tracker {
 extern const char *const tracker_map_names[MAP_NR];
 extern const char *const tracker_link_names[LINK_NR];
 
-/* Of the program that is attached when the daemon moves the epoch for the first time. */
-#define TRACKER_DONE_PROGRAM	"prog_on_done"
+/* Of the programs that are attached when the daemon moves the epoch for the first time. */
+#define TRACKER_DONE_PROGRAM		"prog_on_done"
+#define TRACKER_DONE_AGAIN_PROGRAM	"prog_on_done_again"
 
 /** tracker_pin_path - below the tracker's directory */
 void tracker_pin_path(const struct tracker *tracker, const char *name, char *ret_path,

@@ -106,6 +106,7 @@ enum bpfsnap_channel {
 	BPFSNAP_CHANNEL_REMAP,	/* on_remap: those that a driver above sends on */
 	BPFSNAP_CHANNEL_ISSUE,	/* on_issue: all to disks that take requests */
 	BPFSNAP_CHANNEL_DONE,	/* on_done: those in flight at a boundary, once more */
+	BPFSNAP_CHANNEL_DONE_AGAIN, /* on_done_again: the same */
 	BPFSNAP_CHANNEL_NR,
 };
 

@@ -112,7 +112,8 @@ static void test_misses(void **state)
 		bool again = skipped & 1u << BPFSNAP_CHANNEL_AGAIN;
 		bool remap = skipped & 1u << BPFSNAP_CHANNEL_REMAP;
 		bool issue = skipped & 1u << BPFSNAP_CHANNEL_ISSUE;
-		bool done = skipped & 1u << BPFSNAP_CHANNEL_DONE;
+		bool done = skipped & 1u << BPFSNAP_CHANNEL_DONE &&
+			    skipped & 1u << BPFSNAP_CHANNEL_DONE_AGAIN;
 
 		for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++) {
 			m.before[i] = 5;
