@@ -2,11 +2,14 @@
 /*
  * The maps of change tracking.  Keys, values and pin names are an interface,
  * described in bpfsnap_track.h; here is who writes and reads them.
+ *
+ * All but marks and checkpoints are arrays: a lookup is a few instructions in the
+ * program itself, and userspace can map them.
  */
 #ifndef _MAPS_BPF_H
 #define _MAPS_BPF_H
 
-/* Writer: on_switch (epoch), the daemon once at its start.  Reader: everyone. */
+/* Writer: whoever moves the epoch, on_switch or the daemon.  Reader: everyone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -15,16 +18,59 @@ struct {
 	__type(value, struct bpfsnap_state);
 } state SEC(".maps");
 
-/*
- * One entry for each tracked disk, made by the daemon before anything is
- * marked and removed after the last mark.  Writer of the counters: the programs.
- */
+/* Writer: whoever moves the epoch; the daemon when it renumbers. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bpfsnap_epochs);
+} epochs SEC(".maps");
+
+/* Writer: the daemon.  A room is filled after, and emptied before, its slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bpfsnap_disks);
+} disks SEC(".maps");
+
+/* Writer: the daemon; of the doubts and gaps the programs too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, BPFSNAP_TRACK_DEVICES);
 	__type(key, __u32);
 	__type(value, struct bpfsnap_device);
 } devices SEC(".maps");
+
+/* Writer: the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BPFSNAP_TRACK_DEVICES);
+	__type(key, __u32);
+	__type(value, struct bpfsnap_counters);
+} counters SEC(".maps");
+
+/* Writer: whoever moves the epoch. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BPFSNAP_TRACK_DEVICES);
+	__type(key, __u32);
+	__type(value, struct bpfsnap_history);
+} history SEC(".maps");
+
+/* Writer: on_queue. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, BPFSNAP_TRACK_DEVICES);
+	__type(key, __u32);
+	__type(value, struct bpfsnap_writers);
+} writers SEC(".maps");
 
 /*
  * Shape of the inner maps.  A real map, not only a type: libbpf would otherwise
@@ -38,9 +84,9 @@ struct marks_inner {
 	__type(value, struct bpfsnap_page);
 } marks_proto SEC(".maps");
 
-/* Writer of the marks: the programs.  Entries live as long as those of devices. */
+/* Writer of the marks: the programs; of the map: the daemon. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, BPFSNAP_TRACK_DEVICES);
 	__type(key, __u32);
 	__array(values, struct marks_inner);

@@ -1,72 +1,90 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which op changes which range, and how the range is marked.
+ * How is a range marked?
  *
- * A mark is a plain 16-bit store.  Two CPUs may race with different epochs
- * only for a disk that is not part of the snapshot which moved the epoch (the
- * disks of a snapshot are drained); both epochs are then later than any
- * checkpoint of that disk, so either mark is right.
+ * A mark is a plain 16-bit store.  Two CPUs may race with different marks only for
+ * a disk that is not part of the snapshot which moved the epoch (the disks of a
+ * snapshot are drained); both epochs are then later than any boundary of that
+ * disk, so either mark is right.
  */
 #ifndef _MARK_BPF_H
 #define _MARK_BPF_H
 
 enum {
-	/* Bit 0 of an op tells that it changes data (op_is_write() in the kernel). */
-	OP_WRITE_BIT	= 1,
-	OP_MASK		= 0xff,
-	OP_DISCARD	= 3,
-	OP_SECURE_ERASE	= 5,
-	OP_WRITE_ZEROES	= 9,
-
-	SECTOR_SHIFT	= 9,
 	/* Largest run marked by one verified loop; divides a page. */
 	PIECE_BLOCKS	= 256,
-	PIECES_PER_PAGE	= BPFSNAP_PAGE_BLOCKS / PIECE_BLOCKS,
+	/* Ranges up to this are marked in a plain loop, if in one page. */
+	SHORT_BLOCKS	= 32,
 	/* 4 GiB, the most that a bio holds, in 4 KiB blocks, plus both ends. */
 	PIECES_MAX	= (1 << 20) / PIECE_BLOCKS + 2,
 };
 
-static __always_inline int op_changes_data(__u32 op)
-{
-	return op & OP_WRITE_BIT;
-}
-
-static __always_inline int op_is_discard(__u32 op)
-{
-	return op == OP_DISCARD || op == OP_SECURE_ERASE || op == OP_WRITE_ZEROES;
-}
-
+/*
+ * @full_first, @full_last: blocks that are discarded wholly; none if first > last
+ * @changed: out, blocks that had another mark
+ * @beyond: out, part of the range has no page
+ */
 struct mark_range {
 	void *pages;
 	__u64 first_blk;
 	__u64 last_blk;
-	__u32 epoch;
-	__u32 beyond;		/* out: part of the range has no page */
+	__u64 full_first;
+	__u64 full_last;
+	__u32 mark;
+	__u32 changed;
+	__u32 beyond;
 };
 
 struct mark_run {
 	struct bpfsnap_page *page;
-	__u32 first;		/* index in the page */
-	__u32 epoch;
+	struct mark_range *range;
+	__u64 first_blk;
 };
+
+static __always_inline __u32 mark_one(__u16 *place, __u32 mark)
+{
+	__u32 old = *place;
+
+	/* Look first: most blocks are written again and again. */
+	if (old == mark)
+		return 0;
+	*place = mark;
+	return ((old ^ mark) & BPFSNAP_MARK_MAX) != 0;
+}
+
+static __always_inline __u32 mark_at(const struct mark_range *range, __u64 blk)
+{
+	return blk >= range->full_first && blk <= range->full_last ?
+	       range->mark | BPFSNAP_MARK_DISCARDED : range->mark;
+}
 
 static long mark_block(__u32 i, struct mark_run *run)
 {
-	run->page->epoch[(run->first + i) % BPFSNAP_PAGE_BLOCKS] = run->epoch;
+	__u64 blk = run->first_blk + i;
+
+	run->range->changed += mark_one(&run->page->mark[blk % BPFSNAP_PAGE_BLOCKS],
+					mark_at(run->range, blk));
 	return 0;
 }
 
-/* A whole piece at once, four marks a store: large discards consist of these. */
-static __always_inline void mark_whole(struct bpfsnap_page *page, __u32 first, __u64 epoch)
+/*
+ * A whole piece at once, four marks a store: large discards consist of these.
+ * Return: how many changed, all or none; without a branch, which the verifier would
+ * have to follow on either side, 64 times.
+ */
+static __always_inline __u32 mark_whole(struct bpfsnap_page *page, __u32 first, __u64 mark)
 {
-	__u64 *four = (__u64 *)&page->epoch[first % BPFSNAP_PAGE_BLOCKS];
+	volatile __u64 *four = (__u64 *)&page->mark[first % BPFSNAP_PAGE_BLOCKS];
+	__u64 differs = 0;
 
-	epoch |= epoch << 16;
-	epoch |= epoch << 32;
-	/* "volatile" keeps the compiler from calling a memset() that BPF has not. */
+	mark |= mark << 16;
+	mark |= mark << 32;
 #pragma unroll
-	for (__u32 j = 0; j < PIECE_BLOCKS / 4; j++)
-		((volatile __u64 *)four)[j] = epoch;
+	for (__u32 j = 0; j < PIECE_BLOCKS / 4; j++) {
+		differs |= four[j] ^ mark;
+		four[j] = mark;
+	}
+	return differs ? PIECE_BLOCKS : 0;
 }
 
 static long mark_piece(__u32 i, struct mark_range *range)
@@ -74,8 +92,8 @@ static long mark_piece(__u32 i, struct mark_range *range)
 	__u64 first = range->first_blk, last = range->last_blk;
 	__u64 from = (first / PIECE_BLOCKS + i) * PIECE_BLOCKS;
 	__u64 to = from + PIECE_BLOCKS - 1;
-	__u32 key = from / BPFSNAP_PAGE_BLOCKS;
-	struct mark_run run = { .epoch = range->epoch };
+	__u32 key = from / BPFSNAP_PAGE_BLOCKS, mark;
+	struct mark_run run = { .range = range };
 
 	if (from > last)
 		return 1;
@@ -84,55 +102,102 @@ static long mark_piece(__u32 i, struct mark_range *range)
 		range->beyond = 1;
 		return 1;
 	}
-	if (first <= from && to <= last) {
+	mark = mark_at(range, from);
+	if (first <= from && to <= last && mark == mark_at(range, to)) {
 		/* Masked once more, so that the verifier sees the bound. */
-		mark_whole(run.page, from & (BPFSNAP_PAGE_BLOCKS - PIECE_BLOCKS), run.epoch);
+		range->changed += mark_whole(run.page,
+					     from & (BPFSNAP_PAGE_BLOCKS - PIECE_BLOCKS), mark);
 		return 0;
 	}
 	if (first > from)
 		from = first;
 	if (last < to)
 		to = last;
-	run.first = from % BPFSNAP_PAGE_BLOCKS;
+	run.first_blk = from;
 	bpf_loop(to - from + 1, mark_block, &run, 0);
 	return 0;
 }
 
-/* Mark sectors [sect, sect + nr_sect) of the disk @key as changed now. */
-static __always_inline void mark_sectors(__u32 key, struct bpfsnap_device *dev,
-					 __u64 sect, __u32 nr_sect)
+/* Ranges of several blocks, and discards. */
+static __noinline int mark_blocks(struct mark_range *range)
 {
-	__u32 zero = 0, shift = (dev->block_shift - SECTOR_SHIFT) & 63;
-	struct bpfsnap_state *st = bpf_map_lookup_elem(&state, &zero);
-	void *pages = bpf_map_lookup_elem(&marks, &key);
+	__u64 nr = range->last_blk - range->first_blk + 1;
+	__u32 key = range->first_blk / BPFSNAP_PAGE_BLOCKS;
+	__u32 at = range->first_blk % BPFSNAP_PAGE_BLOCKS;
+	struct bpfsnap_page *page;
+
+	if (nr > SHORT_BLOCKS || at + nr > BPFSNAP_PAGE_BLOCKS) {
+		bpf_loop(PIECES_MAX, mark_piece, range, 0);
+		return 0;
+	}
+	page = bpf_map_lookup_elem(range->pages, &key);
+	if (!page) {
+		range->beyond = 1;
+		return 0;
+	}
+	for (__u32 i = 0; i < SHORT_BLOCKS && i < nr; i++)
+		range->changed += mark_one(&page->mark[(at + i) % BPFSNAP_PAGE_BLOCKS],
+					   mark_at(range, range->first_blk + i));
+	return 0;
+}
+
+/*
+ * Mark sectors [sect, sect + nr_sect) of a disk as changed now.
+ * Return: how many blocks changed for the first time in this epoch.
+ */
+static __always_inline __u32 mark_sectors(const struct bpfsnap_device *dev, __u32 slot,
+					  __u64 sect, __u64 nr_sect, enum change change)
+{
+	__u32 shift = (dev->block_shift - SECTOR_SHIFT) & 63;
+	struct bpfsnap_state *st = get_state();
+	void *pages = bpf_map_lookup_elem(&marks, &slot);
 	struct mark_range range = {
 		.first_blk = sect >> shift,
 		.last_blk = (sect + nr_sect - 1) >> shift,
+		.full_first = 1,
 	};
 
 	if (!st || !pages || range.last_blk >= dev->nr_blk)
-		__sync_fetch_and_or(&dev->uncertain, BPFSNAP_UNCERTAIN_RANGE);
+		doubt(slot, BPFSNAP_DOUBT_RANGE, 0);
 	if (!st || !pages)
-		return;
-	range.pages = pages;
-	range.epoch = st->epoch;
+		return 0;
+	range.mark = *(volatile __u32 *)&st->mark;
 
-	if (range.first_blk == range.last_blk) {
-		__u32 page_key = range.first_blk / BPFSNAP_PAGE_BLOCKS;
-		struct bpfsnap_page *page = bpf_map_lookup_elem(pages, &page_key);
+	if (range.first_blk == range.last_blk && change != CHANGE_DISCARDS) {
+		__u32 key = range.first_blk / BPFSNAP_PAGE_BLOCKS;
+		struct bpfsnap_page *page = bpf_map_lookup_elem(pages, &key);
 
-		if (page) {
-			__u16 *mark = &page->epoch[range.first_blk % BPFSNAP_PAGE_BLOCKS];
-
-			/* Look first: most blocks are written again and again. */
-			if (*mark < range.epoch)
-				*mark = range.epoch;
-		}
-		return;
+		return page ? mark_one(&page->mark[range.first_blk % BPFSNAP_PAGE_BLOCKS],
+				       range.mark) : 0;
 	}
-	bpf_loop(PIECES_MAX, mark_piece, &range, 0);
+	range.pages = pages;
+	if (change == CHANGE_DISCARDS) {
+		/* Blocks wholly inside; the last one of the disk may be shorter. */
+		range.full_first = (sect + (1ull << shift) - 1) >> shift;
+		range.full_last = (sect + nr_sect) >> shift;
+		if (sect + nr_sect >= dev->nr_sect)
+			range.full_last = range.last_blk + 1;
+		/* One more than the last; without any, both stay in front of the range. */
+		if (range.full_last > range.full_first) {
+			range.full_last--;
+		} else {
+			range.full_first = 1;
+			range.full_last = 0;
+		}
+	}
+	mark_blocks(&range);
 	if (range.beyond)
-		__sync_fetch_and_or(&dev->uncertain, BPFSNAP_UNCERTAIN_RANGE);
+		doubt(slot, BPFSNAP_DOUBT_RANGE, 0);
+	return range.changed;
+}
+
+/* Every block at once: a floor below which no mark counts. */
+static __always_inline void mark_all(struct bpfsnap_device *dev)
+{
+	struct bpfsnap_state *st = get_state();
+
+	if (st)
+		dev->floor = *(volatile __u32 *)&st->mark;
 }
 
 #endif /* _MARK_BPF_H */

@@ -9,28 +9,62 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/types.h>
+
+#include "bpfsnap_track.h"
+
 /**
  * struct doubt_facts - what is known of how a disk is tracked
- * @uncertain: enum bpfsnap_uncertain bits that the programs set
- * @has_write: on_write is attached (the module's tracepoint)
+ * @device: its entry, with the doubts that arose; NULL if there is none
+ * @since: of interest are doubts of later epochs; -1 for all
+ * @boot_offset_ns: wall clock minus CLOCK_BOOTTIME
+ * @reach: what the disk's kind gives reason for, as sentences, or NULL
+ * @has: the programs that see writes, by channel, are attached
  * @has_switch: on_switch is attached
- * @has_queue: on_queue is attached
  * @is_gated: the module has a gate before the disk
- * @misses: how often the program that this disk depends on was not run, since it was loaded
  */
 struct doubt_facts {
-	uint32_t uncertain;
-	bool has_write;
+	const struct bpfsnap_device *device;
+	int64_t since;
+	int64_t boot_offset_ns;
+	const char *reach;
+	bool has[BPFSNAP_CHANNEL_NR];
 	bool has_switch;
-	bool has_queue;
 	bool is_gated;
-	uint64_t misses;
 };
 
 /** doubt_text - Return: whether there is a doubt, with the sentences in @ret_text */
 bool doubt_text(const struct doubt_facts *facts, char *ret_text, size_t room);
 
-/** doubt_counts - did gate and program count the same? Return and text likewise */
+/** doubt_one - a doubt that arose, as a sentence with time, command and number */
+void doubt_one(const struct bpfsnap_device *device, enum bpfsnap_doubt_reason reason,
+	       int64_t boot_offset_ns, char *ret_text, size_t room);
+
+/** doubt_name - of a reason, for programs: "passthrough" */
+const char *doubt_name(enum bpfsnap_doubt_reason reason);
+
+/**
+ * struct doubt_misses - how often the kernel skipped programs, by channel
+ * @before: when it was last certain that no write was missed
+ * @now: read first
+ * @again: read after that
+ */
+struct doubt_misses {
+	uint64_t before[BPFSNAP_CHANNEL_NR];
+	uint64_t now[BPFSNAP_CHANNEL_NR];
+	uint64_t again[BPFSNAP_CHANNEL_NR];
+};
+
+/**
+ * doubt_missed - may a write to a disk without a gate have been missed by all?
+ * @takes_requests: on_issue sees all writes to it
+ * @has_holder: some of its writes may be shown to on_remap and on_issue only
+ *
+ * A write was seen if one program that it is shown to was never skipped.
+ */
+bool doubt_missed(const struct doubt_misses *misses, bool takes_requests, bool has_holder);
+
+/** doubt_counts - did gate and program count the same? Return and text as doubt_text() */
 bool doubt_counts(uint64_t gate_bios, uint64_t gate_sect, uint64_t track_bios,
 		  uint64_t track_sect, char *ret_text, size_t room);
 

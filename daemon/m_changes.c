@@ -14,6 +14,7 @@
 
 #include "device.h"
 #include "extents.h"
+#include "generation.h"
 #include "view.h"
 
 enum {
@@ -33,6 +34,7 @@ struct changes {
 	struct extents_query query;
 	uint64_t cursor_bytes;
 	size_t max;
+	uint32_t since;
 	char generation[37];
 };
 
@@ -51,7 +53,8 @@ static void changes_freep(struct changes **c)
 	changes_free(*c);
 }
 
-static struct json_object *show_extents(const struct extent *extents, size_t nr)
+static struct json_object *show_extents(const struct changes *c, const struct extent *extents,
+					size_t nr)
 {
 	struct json_object *list = json_object_new_array_ext((int)nr + 1);
 
@@ -60,21 +63,34 @@ static struct json_object *show_extents(const struct extent *extents, size_t nr)
 
 		put_u64(o, "offset", extents[i].offset_bytes);
 		put_u64(o, "length", extents[i].len_bytes);
+		/* Beyond the map nothing is known but that it must be taken for changed. */
+		if (c->query.is_detailed && extents[i].mark != EXTENT_BEYOND) {
+			put_u64(o, "epoch", tracker_epoch_of(c->tracker, extents[i].mark));
+			json_object_object_add(o, "discarded", json_object_new_boolean(
+				(extents[i].mark & BPFSNAP_MARK_DISCARDED) != 0));
+		}
 		json_object_array_add(list, o);
 	}
 	return list;
+}
+
+static int fault_history(struct fault *fault, const struct changes *c,
+			 const struct bpfsnap_device *now, const char *expected)
+{
+	char current[37], why[256];
+
+	uuid_unparse_lower(now->generation, current);
+	generation_why(now, why, sizeof(why));
+	return fault_generation(fault, c->device.name, expected, current, why);
 }
 
 /* The history that the question was about must still be the disk's. */
 static int check_generation(const struct changes *c, const struct bpfsnap_device *now,
 			    struct fault *fault)
 {
-	char current[37];
-
 	if (memcmp(now->generation, c->tracked.generation, sizeof(now->generation)) == 0)
 		return 0;
-	uuid_unparse_lower(now->generation, current);
-	return fault_generation(fault, c->device.name, c->generation, current);
+	return fault_history(fault, c, now, c->generation);
 }
 
 static int get_tracked(const struct tracker *tracker, const struct device *d,
@@ -115,6 +131,14 @@ static int changes_next(void *state, struct json_object **ret_reply, bool *ret_c
 	extents = calloc(c->max, sizeof(*extents));
 	if (!extents)
 		return -ENOMEM;
+	/* Between two pieces of a stream marks may have been renumbered, or all blocks have changed. */
+	r = get_tracked(c->tracker, &c->device, &now, fault);
+	if (r >= 0)
+		r = check_generation(c, &now, fault);
+	if (r < 0)
+		return r;
+	c->query.since_mark = tracker_since_mark(c->tracker, c->since);
+	c->query.floor = now.floor;
 	nr = extents_find(&c->query, &c->cursor_bytes, extents, c->max);
 	r = view_take(c->tracker, &view);
 	if (r < 0)
@@ -126,7 +150,8 @@ static int changes_next(void *state, struct json_object **ret_reply, bool *ret_c
 		r = check_range(c, fault);
 	if (r < 0)
 		return r;
-	is_doubtful = view_doubt(&view, c->device.disk_key, &now, reason, sizeof(reason));
+	is_doubtful = view_doubt_since(&view, c->device.disk_key, &now, c->since, reason,
+				       sizeof(reason));
 	*ret_continues = c->cursor_bytes < c->query.len_bytes;
 	o = json_object_new_object();
 	put_string(o, "device", c->device.name);
@@ -134,13 +159,33 @@ static int changes_next(void *state, struct json_object **ret_reply, bool *ret_c
 	put_u64(o, "size", c->query.len_bytes);
 	put_u64(o, "granularity", 1ull << now.block_shift);
 	put_string(o, "generation", c->generation);
-	put_u64(o, "since", c->query.since);
+	put_u64(o, "since", c->since);
 	put_u64(o, "epoch", view.epoch);
 	view_put_state(o, "ok", is_doubtful ? reason : NULL);
-	json_object_object_add(o, "extents", show_extents(extents, nr));
+	json_object_object_add(o, "extents", show_extents(c, extents, nr));
 	json_object_object_add(o, "next", *ret_continues ?
 			       json_object_new_int64((int64_t)c->cursor_bytes) : NULL);
 	*ret_reply = o;
+	return 0;
+}
+
+/* A checkpoint of another history has an epoch that means nothing in this one. */
+static int take_checkpoint(struct changes *c, const char *name, int64_t *ret_since,
+			   struct fault *fault)
+{
+	struct bpfsnap_checkpoint checkpoint;
+	char expected[37];
+
+	if (!tracker_checkpoint_name_ok(name))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "checkpoint");
+	if (tracker_checkpoint_get(c->tracker, c->device.disk_key, name, &checkpoint) < 0)
+		return fault_checkpoint(fault, REASON_CHECKPOINT_NOT_FOUND, c->device.disk_name,
+					name, "%s has no checkpoint %s.", c->device.disk_name, name);
+	if (memcmp(checkpoint.generation, c->tracked.generation, sizeof(checkpoint.generation))) {
+		uuid_unparse_lower(checkpoint.generation, expected);
+		return fault_history(fault, c, &c->tracked, expected);
+	}
+	*ret_since = checkpoint.epoch;
 	return 0;
 }
 
@@ -148,8 +193,8 @@ static int changes_next(void *state, struct json_object **ret_reply, bool *ret_c
 static int take_since(const struct call *call, struct changes *c, struct fault *fault)
 {
 	const char *name = arg_string(call, "checkpoint");
-	struct bpfsnap_checkpoint checkpoint;
 	uint32_t current, first = c->tracked.first_epoch;
+	char why[256];
 	int64_t since;
 	int r;
 
@@ -159,20 +204,18 @@ static int take_since(const struct call *call, struct changes *c, struct fault *
 	if ((since >= 0) == (name != NULL))
 		return fault_service(fault, REASON_INVALID_PARAMETER, name ? "checkpoint" : "since");
 	if (name) {
-		if (!tracker_checkpoint_name_ok(name))
-			return fault_service(fault, REASON_INVALID_PARAMETER, "checkpoint");
-		if (tracker_checkpoint_get(c->tracker, c->device.disk_key, name, &checkpoint) < 0)
-			return fault_checkpoint(fault, REASON_CHECKPOINT_NOT_FOUND, c->device.disk_name,
-						name, "%s has no checkpoint %s.",
-						c->device.disk_name, name);
-		since = checkpoint.epoch;
+		r = take_checkpoint(c, name, &since, fault);
+		if (r < 0)
+			return r;
 	}
 	r = tracker_epoch(c->tracker, &current);
 	if (r < 0)
 		return r;
-	if (since + 1 < (int64_t)first || since >= (int64_t)current)
-		return fault_epoch(fault, c->device.name, since, first, current);
-	c->query.since = (uint32_t)since;
+	if (since + 1 < (int64_t)first || since >= (int64_t)current) {
+		generation_why(&c->tracked, why, sizeof(why));
+		return fault_epoch(fault, c->device.name, since, first, current, why);
+	}
+	c->since = (uint32_t)since;
 	return 0;
 }
 
@@ -187,7 +230,7 @@ static int take_generation(const struct call *call, struct changes *c, struct fa
 	if (uuid_parse(expected, id) < 0)
 		return fault_service(fault, REASON_INVALID_PARAMETER, "generation");
 	if (uuid_compare(id, c->tracked.generation) != 0)
-		return fault_generation(fault, c->device.name, expected, c->generation);
+		return fault_history(fault, c, &c->tracked, expected);
 	return 0;
 }
 
@@ -198,6 +241,7 @@ static int take_window(const struct call *call, struct changes *c, struct fault 
 
 	c->query.block_shift = c->tracked.block_shift;
 	c->query.nr_blk = c->tracked.nr_blk;
+	c->query.is_detailed = arg_bool(call, "details");
 	c->query.start_bytes = c->device.start_sect << 9;
 	c->query.len_bytes = c->device.nr_sect << 9;
 	r = arg_int(call, "start", 0, (int64_t)c->query.len_bytes, 0, &start, fault);
@@ -213,6 +257,7 @@ static int take_window(const struct call *call, struct changes *c, struct fault 
 
 static int open_changes(struct call *call, struct changes *c, struct fault *fault)
 {
+	_cleanup_(view_done) struct view view = { 0 };
 	int r;
 
 	c->tracker = call->daemon->tracker;
@@ -222,7 +267,10 @@ static int open_changes(struct call *call, struct changes *c, struct fault *faul
 	r = device_resolve(arg_string(call, "device"), &c->device, fault);
 	if (r < 0)
 		return r;
-	r = get_tracked(c->tracker, &c->device, &c->tracked, fault);
+	/* Is it still the disk whose history this is? */
+	r = view_take(c->tracker, &view);
+	if (r >= 0)
+		r = get_tracked(c->tracker, &c->device, &c->tracked, fault);
 	if (r < 0)
 		return r;
 	r = take_generation(call, c, fault);
@@ -257,5 +305,36 @@ int method_list_changes(struct call *call, struct fault *fault)
 	if (!call->more)
 		return changes_next(c, &call->reply, &unused, fault);
 	call->stream = (struct stream){ changes_next, changes_free, TAKE_PTR(c) };
+	return 0;
+}
+
+/* Offsets are the device's; of a partition they are within it. */
+int method_mark_dirty(struct call *call, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	struct bpfsnap_device tracked;
+	int64_t offset, length;
+	uint64_t first, last;
+	struct device d;
+	int r;
+
+	r = tracker_check(tracker, fault);
+	if (r >= 0)
+		r = device_resolve(arg_string(call, "device"), &d, fault);
+	if (r >= 0)
+		r = get_tracked(tracker, &d, &tracked, fault);
+	if (r >= 0)
+		r = arg_int(call, "offset", 0, (int64_t)(d.nr_sect << 9) - 1, 0, &offset, fault);
+	if (r >= 0)
+		r = arg_int(call, "length", 1, (int64_t)(d.nr_sect << 9) - offset, 0, &length, fault);
+	if (r < 0)
+		return r;
+	first = ((d.start_sect << 9) + (uint64_t)offset) >> tracked.block_shift;
+	last = ((d.start_sect << 9) + (uint64_t)(offset + length - 1)) >> tracked.block_shift;
+	r = tracker_mark_dirty(tracker, d.disk_key, first, last);
+	if (r < 0)
+		return fault_system(fault, "mark", r, "The marks of %s cannot be written: %s.",
+				    d.disk_name, strerror(-r));
+	call->reply = json_object_new_object();
 	return 0;
 }

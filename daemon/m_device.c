@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "diskflush.h"
+#include "generation.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
@@ -92,12 +93,33 @@ static int put_gate(uint32_t disk_key)
 	return r < 0 ? r : kctl_attach(disk_key, ATTACH_TIMEOUT_MS);
 }
 
+/* A gate without a history behind it: what pinned the history is gone. */
+static bool is_gate_left(uint32_t disk_key)
+{
+	_cleanup_(freep) struct bpfsnap_origin_info *origins = NULL;
+	size_t nr = 0;
+
+	if (kctl_origins(&origins, &nr) < 0)
+		return false;
+	for (size_t i = 0; i < nr; i++)
+		if (key_make(origins[i].major, origins[i].minor) == disk_key)
+			return true;
+	return false;
+}
+
 static int track(struct tracker *tracker, const struct device *d, unsigned int block_shift,
 		 bool with_module, struct fault *fault)
 {
+	struct tracker_disk disk;
+	struct reach reach;
 	int r;
 
-	r = tracker_add(tracker, d->disk_key, d->disk_nr_sect << 9, block_shift);
+	reach_look(d->disk_key, with_module, &reach);
+	r = generation_disk(d->disk_key, &reach, is_gate_left(d->disk_key) ?
+			    BPFSNAP_CAUSE_MAP_LOST : BPFSNAP_CAUSE_ATTACHED, &disk);
+	if (r < 0)
+		return explain_attach(d, r, fault);
+	r = tracker_add(tracker, d->disk_key, &disk, block_shift);
 	if (r == -E2BIG)
 		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
 				    "%d disks are tracked already.", BPFSNAP_TRACK_DEVICES);
@@ -237,4 +259,67 @@ int method_list_devices(struct call *call, struct fault *fault)
 	call->reply = json_object_new_object();
 	json_object_object_add(call->reply, "devices", devices);
 	return 0;
+}
+
+/* What attaching would take, and what tracking could not see; nothing is done. */
+int method_describe_device(struct call *call, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	struct bpfsnap_device tracked;
+	unsigned int block_shift = 0;
+	struct json_object *o;
+	struct reach reach;
+	struct device d;
+	uint64_t nr_blk;
+	int r;
+
+	r = take_granularity(call, &block_shift, fault);
+	if (r >= 0)
+		r = device_resolve(arg_string(call, "device"), &d, fault);
+	if (r < 0)
+		return r;
+	reach_look(d.disk_key, tracker_is_gated(tracker) || (!tracker_is_loaded(tracker) && kctl_exists()),
+		   &reach);
+	nr_blk = ((d.disk_nr_sect << 9) + (1ull << block_shift) - 1) >> block_shift;
+	o = json_object_new_object();
+	put_string(o, "device", d.name);
+	put_string(o, "disk", d.disk_name);
+	put_u64(o, "size", d.disk_nr_sect << 9);
+	put_u64(o, "granularity", 1ull << block_shift);
+	put_u64(o, "map_bytes", tracker_map_bytes(nr_blk));
+	put_u64(o, "base_bytes", tracker_base_bytes());
+	json_object_object_add(o, "attached", json_object_new_boolean(
+		tracker_device(tracker, d.disk_key, &tracked) == 0));
+	json_object_object_add(o, "requests", json_object_new_boolean(reach.takes_requests));
+	put_u64(o, "zone_bytes", (uint64_t)reach.zone_sect << 9);
+	view_put_state(o, "ok", reach.doubts ? reach.text : NULL);
+	call->reply = o;
+	return 0;
+}
+
+int method_renew_generation(struct call *call, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	struct bpfsnap_device tracked;
+	struct tracker_disk disk;
+	struct reach reach;
+	struct device d;
+	int r;
+
+	r = tracker_check(tracker, fault);
+	if (r >= 0)
+		r = device_resolve(arg_string(call, "device"), &d, fault);
+	if (r < 0)
+		return r;
+	if (tracker_device(tracker, d.disk_key, &tracked) < 0)
+		return fault_device(fault, REASON_NOT_ATTACHED, d.name, "%s is not attached.",
+				    d.disk_name);
+	reach_look(d.disk_key, false, &reach);
+	r = generation_disk(d.disk_key, &reach, BPFSNAP_CAUSE_ASKED, &disk);
+	if (r >= 0)
+		r = tracker_renew(tracker, d.disk_key, &disk);
+	if (r < 0)
+		return fault_system(fault, "map", r, "The history of %s could not be begun anew: %s.",
+				    d.disk_name, strerror(-r));
+	return reply_device(call, d.disk_key, fault);
 }

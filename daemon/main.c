@@ -24,6 +24,9 @@
 
 enum {
 	EXIT_USAGE = 2,
+	MARK_LIMIT_MIN = 8,
+	OPTION_PINS = 256,
+	OPTION_MARK_LIMIT,
 };
 
 static const char help[] =
@@ -35,6 +38,8 @@ static const char help[] =
 	"  -d, --storage DIR    keep old content in files here, if a client names no\n"
 	"                       other directory (" STORAGE_DIR ")\n"
 	"  -m, --module FILE    load this kernel module instead of the installed one\n"
+	"      --pins DIR       pin maps and programs here (" BPFSNAP_PIN_DIR ")\n"
+	"      --mark-limit N   tell at most N epochs apart, for tests\n"
 	"  -f, --foreground     as always\n"
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n";
@@ -43,6 +48,7 @@ struct settings {
 	const char *socket_path;
 	const char *storage_dir;
 	const char *module_path;
+	struct tracker_options tracker;
 };
 
 /* Return: -1 to go on, or the exit status. */
@@ -52,6 +58,8 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 		{ "socket", required_argument, NULL, 's' },
 		{ "storage", required_argument, NULL, 'd' },
 		{ "module", required_argument, NULL, 'm' },
+		{ "pins", required_argument, NULL, OPTION_PINS },
+		{ "mark-limit", required_argument, NULL, OPTION_MARK_LIMIT },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -69,6 +77,18 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 			break;
 		case 'm':
 			settings->module_path = optarg;
+			break;
+		case OPTION_PINS:
+			settings->tracker.dir = optarg;
+			break;
+		case OPTION_MARK_LIMIT:
+			settings->tracker.mark_limit = (uint32_t)strtoul(optarg, NULL, 10);
+			if (settings->tracker.mark_limit < MARK_LIMIT_MIN ||
+			    settings->tracker.mark_limit > BPFSNAP_MARK_MAX) {
+				fprintf(stderr, "bpfsnapd: --mark-limit is %d to %d\n",
+					MARK_LIMIT_MIN, BPFSNAP_MARK_MAX);
+				return EXIT_USAGE;
+			}
 			break;
 		case 'f':
 			break;
@@ -91,14 +111,20 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 	return -1;
 }
 
-/* The pins are one for all of the system, whatever the socket: so is the lock. */
-static int lock(int *ret_fd)
+/*
+ * The pins are one for all of the system, whatever the socket: so is the lock.  Pins in
+ * another place have a lock of their own, beside the socket.
+ */
+static int lock(const struct settings *settings, int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
+	char path[512] = LOCK_PATH;
 
 	if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (settings->tracker.dir)
+		snprintf(path, sizeof(path), "%s.lock", settings->socket_path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -141,12 +167,12 @@ int main(int argc, char *argv[])
 	r = methods_init(&daemon);
 	if (r < 0)
 		return EXIT_FAILURE;
-	r = lock(&lock_fd);
+	r = lock(&settings, &lock_fd);
 	if (r < 0) {
 		log_err("%s: %s", LOCK_PATH, r == -EWOULDBLOCK ? "bpfsnapd runs already" : strerror(-r));
 		return EXIT_FAILURE;
 	}
-	r = tracker_new(&tracker);
+	r = tracker_new(&settings.tracker, &tracker);
 	if (r < 0) {
 		log_err("tracker: %s", strerror(-r));
 		return EXIT_FAILURE;

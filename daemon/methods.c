@@ -152,6 +152,14 @@ const char *arg_string(const struct call *call, const char *name)
 	return value ? json_object_get_string(value) : NULL;
 }
 
+bool arg_bool(const struct call *call, const char *name)
+{
+	struct json_object *value = NULL;
+
+	json_object_object_get_ex(call->args, name, &value);
+	return value && json_object_get_boolean(value);
+}
+
 int arg_int(const struct call *call, const char *name, int64_t min, int64_t max,
 	    int64_t otherwise, int64_t *ret_value, struct fault *fault)
 {

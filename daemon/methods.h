@@ -70,8 +70,9 @@ void methods_dispatch(struct daemon *daemon, const struct varlink_request *reque
 /** methods_stream_next - one message of a stream; a fault ends it */
 struct json_object *methods_stream_next(struct stream *stream, bool *ret_continues);
 
-/* Arguments; NULL or @otherwise if absent or null. */
+/* Arguments; NULL, false or @otherwise if absent or null. */
 const char *arg_string(const struct call *call, const char *name);
+bool arg_bool(const struct call *call, const char *name);
 int arg_int(const struct call *call, const char *name, int64_t min, int64_t max,
 	    int64_t otherwise, int64_t *ret_value, struct fault *fault);
 

@@ -163,21 +163,21 @@ int fault_system(struct fault *f, const char *operation, int error, const char *
 }
 
 int fault_generation(struct fault *f, const char *device, const char *expected,
-		     const char *current)
+		     const char *current, const char *why)
 {
 	if (f->reason == REASON_NONE) {
 		begin(f, REASON_GENERATION_CHANGED, device);
 		add_string(f, "expected", expected);
 		add_string(f, "current", current);
-		add_string(f, "reason", "The device was attached anew: what changed before is not known.");
+		add_string(f, "reason", why);
 	}
 	return -reasons[REASON_GENERATION_CHANGED].error;
 }
 
 int fault_epoch(struct fault *f, const char *device, int64_t since, uint32_t first,
-		uint32_t current)
+		uint32_t current, const char *why)
 {
-	char text[256];
+	char text[512];
 
 	if (f->reason == REASON_NONE) {
 		begin(f, REASON_EPOCH_OUT_OF_RANGE, device);
@@ -185,8 +185,8 @@ int fault_epoch(struct fault *f, const char *device, int64_t since, uint32_t fir
 		add(f, "first", json_object_new_int64(first));
 		add(f, "current", json_object_new_int64(current));
 		snprintf(text, sizeof(text),
-			 "Tracking of %s began in epoch %u and epoch %u has not ended: since can be %u to %u.",
-			 device, first, current, first - 1, current - 1);
+			 "The history of %s began in epoch %u and epoch %u has not ended: since can be %u to %u. %s",
+			 device, first, current, first - 1, current - 1, why);
 		add_string(f, "reason", text);
 	}
 	return -reasons[REASON_EPOCH_OUT_OF_RANGE].error;

@@ -76,9 +76,9 @@ int fault_storage(struct fault *f, const char *path, const char *fmt, ...) _prin
 int fault_checkpoint(struct fault *f, enum reason reason, const char *device,
 		     const char *name, const char *fmt, ...) _printf_(5, 6);
 int fault_generation(struct fault *f, const char *device, const char *expected,
-		     const char *current);
+		     const char *current, const char *why);
 int fault_epoch(struct fault *f, const char *device, int64_t since, uint32_t first,
-		uint32_t current);
+		uint32_t current, const char *why);
 /** fault_system - a call to the system failed; @error is a −errno and is returned */
 int fault_system(struct fault *f, const char *operation, int error,
 		 const char *fmt, ...) _printf_(4, 5);

@@ -215,18 +215,17 @@ static void op_close_store(void *ctx, int fd)
 
 static int op_next_epoch(void *ctx, uint32_t *ret_epoch, struct fault *fault)
 {
-	uint32_t epoch;
 	int r;
 
-	r = tracker_epoch(ctx, &epoch);
-	if (r < 0)
-		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
-				   "The current epoch cannot be read: %s.", strerror(-r));
-	if (epoch >= BPFSNAP_EPOCH_MAX)
+	/* Renumbers the marks if they are used up: the program would not acknowledge. */
+	r = tracker_next_epoch(ctx, ret_epoch);
+	if (r == -EOVERFLOW)
 		return fault_plain(fault, REASON_EPOCHS_EXHAUSTED,
 				   "All %d epochs are used: detach all devices and attach them again; then a full backup is due.",
 				   BPFSNAP_EPOCH_MAX);
-	*ret_epoch = epoch + 1;
+	if (r < 0)
+		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
+				   "The next epoch cannot be prepared: %s.", strerror(-r));
 	return 0;
 }
 

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What do the tracking programs know of a disk, and how do they come to know one?
+ *
+ * A slot is made whole before its room in the map of disks names it, and left alone
+ * until after the room is emptied and no program runs that may have seen it full.
  */
 #include "tracker_pins.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
 #include <uuid/uuid.h>
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
@@ -42,11 +46,11 @@ bool tracker_is_loaded(const struct tracker *t)
 	return t->maps[MAP_DEVICES] >= 0;
 }
 
-static int open_link(enum tracker_link link)
+static int open_link(const struct tracker *t, enum tracker_link link)
 {
-	char path[128];
+	char path[512];
 
-	tracker_pin_path(tracker_link_names[link], path, sizeof(path));
+	tracker_pin_path(t, tracker_link_names[link], path, sizeof(path));
 	return bpf_obj_get(path);
 }
 
@@ -56,14 +60,14 @@ bool tracker_is_gated(const struct tracker *t)
 
 	if (!tracker_is_loaded(t))
 		return false;
-	fd = open_link(LINK_WRITE);
+	fd = open_link(t, LINK_WRITE);
 	return fd >= 0;
 }
 
 /* A link's program, asked how often it was skipped. */
-static bool look_at_link(enum tracker_link link, uint64_t *ret_misses)
+static bool look_at_link(const struct tracker *t, enum tracker_link link, uint64_t *ret_misses)
 {
-	_cleanup_(closep) int fd = open_link(link), prog_fd = -1;
+	_cleanup_(closep) int fd = open_link(t, link), prog_fd = -1;
 	struct bpf_link_info link_info = { 0 };
 	struct bpf_prog_info prog_info = { 0 };
 	uint32_t len = sizeof(link_info);
@@ -81,52 +85,176 @@ static bool look_at_link(enum tracker_link link, uint64_t *ret_misses)
 
 void tracker_links(const struct tracker *t, struct tracker_links *ret_links)
 {
+	static const enum tracker_link links[BPFSNAP_CHANNEL_NR] = {
+		[BPFSNAP_CHANNEL_WRITE] = LINK_WRITE,
+		[BPFSNAP_CHANNEL_QUEUE] = LINK_QUEUE,
+		[BPFSNAP_CHANNEL_AGAIN] = LINK_AGAIN,
+		[BPFSNAP_CHANNEL_REMAP] = LINK_REMAP,
+		[BPFSNAP_CHANNEL_ISSUE] = LINK_ISSUE,
+		[BPFSNAP_CHANNEL_DONE] = LINK_DONE,
+		[BPFSNAP_CHANNEL_DONE_AGAIN] = LINK_DONE_AGAIN,
+	};
 	uint64_t unused;
 
 	*ret_links = (struct tracker_links){ 0 };
 	if (!tracker_is_loaded(t))
 		return;
-	ret_links->has_write = look_at_link(LINK_WRITE, &ret_links->write_misses);
-	ret_links->has_queue = look_at_link(LINK_QUEUE, &ret_links->queue_misses);
-	ret_links->has_switch = look_at_link(LINK_SWITCH, &unused);
+	for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++)
+		ret_links->has[i] = look_at_link(t, links[i], &ret_links->misses[i]);
+	ret_links->has_switch = look_at_link(t, LINK_SWITCH, &unused);
 }
 
-int tracker_epoch(const struct tracker *t, uint32_t *ret_epoch)
+struct bpfsnap_device *tracker_find(const struct tracker *t, uint32_t disk_key,
+				    uint32_t *ret_slot)
 {
-	struct bpfsnap_state state;
-	uint32_t zero = 0;
-
-	if (!tracker_is_loaded(t))
-		return -ENODEV;
-	if (bpf_map_lookup_elem(t->maps[MAP_STATE], &zero, &state) < 0)
-		return -errno;
-	*ret_epoch = state.epoch;
-	return 0;
+	if (!tracker_is_loaded(t) || !disk_key)
+		return NULL;
+	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++) {
+		if (t->devices[slot].dev != disk_key)
+			continue;
+		if (ret_slot)
+			*ret_slot = slot;
+		return &t->devices[slot];
+	}
+	return NULL;
 }
 
 int tracker_device(const struct tracker *t, uint32_t disk_key, struct bpfsnap_device *ret_device)
 {
-	if (!tracker_is_loaded(t))
+	const struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
+
+	if (!d)
 		return -ENODEV;
-	if (bpf_map_lookup_elem(t->maps[MAP_DEVICES], &disk_key, ret_device) < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
+	*ret_device = *d;
 	return 0;
 }
 
 int tracker_disks(const struct tracker *t, struct keys *ret_keys)
 {
-	uint32_t key, *previous = NULL;
 	int r;
 
 	if (!tracker_is_loaded(t))
 		return 0;
-	while (bpf_map_get_next_key(t->maps[MAP_DEVICES], previous, &key) == 0) {
-		r = keys_add(ret_keys, key);
+	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++) {
+		if (!t->devices[slot].dev)
+			continue;
+		r = keys_add(ret_keys, t->devices[slot].dev);
 		if (r < 0)
 			return r;
-		previous = &key;
 	}
-	return errno == ENOENT ? 0 : -errno;
+	return 0;
+}
+
+static void add_up(const struct bpfsnap_counters *all, struct bpfsnap_stripe *sum)
+{
+	*sum = (struct bpfsnap_stripe){ 0 };
+	for (int i = 0; i < BPFSNAP_STRIPES; i++) {
+		sum->gate_bios += all->stripe[i].gate_bios;
+		sum->gate_sect += all->stripe[i].gate_sect;
+		sum->queue_bios += all->stripe[i].queue_bios;
+		sum->queue_sect += all->stripe[i].queue_sect;
+		sum->discard_sect += all->stripe[i].discard_sect;
+		sum->changed_blk += all->stripe[i].changed_blk;
+	}
+}
+
+void tracker_totals(const struct tracker *t, uint32_t disk_key, struct bpfsnap_stripe *ret_sum)
+{
+	uint32_t slot;
+
+	*ret_sum = (struct bpfsnap_stripe){ 0 };
+	if (tracker_find(t, disk_key, &slot))
+		add_up(&t->counters[slot], ret_sum);
+}
+
+int tracker_history(const struct tracker *t, uint32_t disk_key, struct bpfsnap_history *ret_history)
+{
+	uint32_t slot;
+
+	if (!tracker_find(t, disk_key, &slot))
+		return -ENODEV;
+	*ret_history = t->history[slot];
+	return 0;
+}
+
+int tracker_writers(const struct tracker *t, uint32_t disk_key, struct bpfsnap_writers *ret_writers)
+{
+	uint32_t slot;
+
+	if (!tracker_find(t, disk_key, &slot))
+		return -ENODEV;
+	*ret_writers = t->writers[slot];
+	return 0;
+}
+
+void tracker_note_start(const struct tracker *t, uint32_t slot)
+{
+	struct bpfsnap_start *start;
+	struct bpfsnap_stripe sum;
+
+	add_up(&t->counters[slot], &sum);
+	start = &t->history[slot].start[t->state->epoch % BPFSNAP_HISTORY_EPOCHS];
+	start->boot_ns = clock_ns(CLOCK_BOOTTIME);
+	start->queue_sect = sum.queue_sect;
+	start->discard_sect = sum.discard_sect;
+	start->changed_blk = sum.changed_blk;
+	store_u32(&start->epoch, t->state->epoch);
+}
+
+void tracker_doubt(const struct tracker *t, uint32_t disk_key, enum bpfsnap_doubt_reason reason)
+{
+	struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
+	struct bpfsnap_doubt *doubt;
+
+	if (!d)
+		return;
+	doubt = &d->doubts[reason];
+	/* A state that lasts is not another event each time when it is looked at. */
+	if (d->uncertain & 1u << reason && doubt->epoch == t->state->epoch)
+		return;
+	doubt->epoch = t->state->epoch;
+	doubt->boot_ns = clock_ns(CLOCK_BOOTTIME);
+	doubt->count++;
+	__atomic_fetch_or(&d->uncertain, 1u << reason, __ATOMIC_RELEASE);
+}
+
+void tracker_trust(const struct tracker *t, uint32_t disk_key,
+		   const uint64_t misses[BPFSNAP_CHANNEL_NR])
+{
+	struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
+
+	for (int i = 0; d && i < BPFSNAP_CHANNEL_NR; i++)
+		d->misses[i] = misses[i];
+}
+
+int tracker_open_marks(const struct tracker *t, uint32_t slot)
+{
+	uint32_t id;
+	int fd;
+
+	if (bpf_map_lookup_elem(t->maps[MAP_MARKS], &slot, &id) < 0)
+		return -errno;
+	fd = bpf_map_get_fd_by_id(id);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Programs run in RCU's read sections.  The kernel waits for one grace period in
+ * membarrier(), and, where that is not to be had, when an inner map is exchanged, even
+ * for itself.
+ */
+int tracker_barrier(const struct tracker *t)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
+		return 0;
+	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++) {
+		_cleanup_(closep) int fd = t->devices[slot].dev ? tracker_open_marks(t, slot) : -1;
+
+		if (fd >= 0)
+			return bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &fd, BPF_ANY) < 0 ?
+			       -errno : 0;
+	}
+	return 0;
 }
 
 /* An array like the prototype, as long as the disk needs it. */
@@ -156,36 +284,136 @@ static int make_marks(const struct tracker *t, uint64_t nr_blk)
 	return fd < 0 ? -errno : fd;
 }
 
-int tracker_add(struct tracker *t, uint32_t disk_key, uint64_t size_bytes,
+static int put_marks(const struct tracker *t, uint32_t slot, uint64_t nr_blk)
+{
+	_cleanup_(closep) int fd = make_marks(t, nr_blk);
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &fd, BPF_ANY) < 0 ? -errno : 0;
+}
+
+/* What a history begins with; its counters too. */
+static void begin(const struct tracker *t, uint32_t slot, const struct tracker_disk *disk)
+{
+	struct bpfsnap_device *d = &t->devices[slot];
+	struct tracker_links links;
+
+	tracker_links(t, &links);
+	d->nr_sect = disk->size_bytes >> 9;
+	d->nr_blk = (disk->size_bytes + (1ull << d->block_shift) - 1) >> d->block_shift;
+	d->diskseq = disk->diskseq;
+	d->zone_sect = disk->zone_sect;
+	d->transport = disk->transport;
+	d->floor = 0;
+	d->first_epoch = t->state->epoch;
+	d->began_ns = clock_ns(CLOCK_REALTIME);
+	d->cause = disk->cause;
+	memcpy(d->misses, links.misses, sizeof(d->misses));
+	memset(d->doubts, 0, sizeof(d->doubts));
+	__atomic_store_n(&d->uncertain, 0, __ATOMIC_RELEASE);
+	memset(&t->history[slot], 0, sizeof(t->history[slot]));
+	tracker_note_start(t, slot);
+	uuid_generate_random(d->generation);
+}
+
+/* Where a disk's room is, or could be; NULL if all that it may have are taken. */
+static struct bpfsnap_disk *find_room(const struct tracker *t, uint32_t disk_key)
+{
+	struct bpfsnap_disk *left = NULL;
+
+	for (uint32_t i = 0; i < BPFSNAP_DISK_PROBES; i++) {
+		struct bpfsnap_disk *room = &t->disks->room[(bpfsnap_disk_hash(disk_key) + i) %
+							    BPFSNAP_DISK_ROOMS];
+
+		if (room->dev == disk_key)
+			return room;
+		if (!left && (room->dev == BPFSNAP_DISK_LEFT || !room->dev))
+			left = room;
+		if (!room->dev)
+			break;
+	}
+	return left;
+}
+
+static int free_slot(const struct tracker *t, uint32_t *ret_slot)
+{
+	for (*ret_slot = 0; *ret_slot < BPFSNAP_TRACK_DEVICES; ++*ret_slot)
+		if (!t->devices[*ret_slot].dev)
+			return 0;
+	return -E2BIG;
+}
+
+/* A hint for the programs, that spares the others a look at each slot. */
+static void count_nvme(const struct tracker *t)
+{
+	uint32_t nr = 0;
+
+	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++)
+		nr += t->devices[slot].dev &&
+		      t->devices[slot].transport == BPFSNAP_TRANSPORT_NVME;
+	store_u32(&t->state->nvme, nr);
+}
+
+int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk *disk,
 		unsigned int block_shift)
 {
-	_cleanup_(closep) int marks_fd = -1;
-	struct bpfsnap_device d = {
-		.nr_blk = (size_bytes + (1ull << block_shift) - 1) >> block_shift,
-		.block_shift = block_shift,
-		.attached_ns = now_ns(),
-	};
+	_cleanup_(keys_done) struct keys others = { 0 };
+	struct bpfsnap_disk *room;
+	struct bpfsnap_device *d;
+	uint32_t slot, unused;
 	int r;
 
-	r = tracker_epoch(t, &d.first_epoch);
+	if (!tracker_is_loaded(t))
+		return -ENODEV;
+	if (tracker_find(t, disk_key, NULL))
+		return -EEXIST;
+	room = find_room(t, disk_key);
+	if (!room || free_slot(t, &slot) < 0)
+		return -E2BIG;
+	/* The history begins with an epoch of its own: what was before the attach is no part of it. */
+	r = tracker_disks(t, &others);
+	if (r >= 0 && others.nr > 0)
+		r = tracker_advance(t, false, &unused);
 	if (r < 0)
 		return r;
-	uuid_generate_random(d.generation);
-	marks_fd = make_marks(t, d.nr_blk);
-	if (marks_fd < 0)
-		return marks_fd;
-	/*
-	 * The programs begin with the devices entry and doubt a disk that has one but
-	 * no marks: marks come first and go last.
-	 */
-	if (bpf_map_update_elem(t->maps[MAP_MARKS], &disk_key, &marks_fd, BPF_NOEXIST) < 0)
-		return -errno;
-	if (bpf_map_update_elem(t->maps[MAP_DEVICES], &disk_key, &d, BPF_NOEXIST) < 0) {
-		r = -errno;
-		bpf_map_delete_elem(t->maps[MAP_MARKS], &disk_key);
+	d = &t->devices[slot];
+	memset(d, 0, sizeof(*d));
+	memset(&t->counters[slot], 0, sizeof(t->counters[slot]));
+	memset(&t->writers[slot], 0, sizeof(t->writers[slot]));
+	d->block_shift = block_shift;
+	begin(t, slot, disk);
+	d->attached_ns = d->began_ns;
+	r = put_marks(t, slot, d->nr_blk);
+	if (r < 0)
 		return r;
-	}
-	return 0;
+	store_u32(&d->dev, disk_key);
+	count_nvme(t);
+	room->slot = slot;
+	store_u32(&room->dev, disk_key);
+	/* From here on every write is marked: a program that saw no room has ended. */
+	return tracker_barrier(t);
+}
+
+int tracker_renew(struct tracker *t, uint32_t disk_key, const struct tracker_disk *disk)
+{
+	struct bpfsnap_device *d;
+	uint32_t slot, unused;
+	int r;
+
+	d = tracker_find(t, disk_key, &slot);
+	if (!d)
+		return -ENODEV;
+	r = tracker_advance(t, false, &unused);
+	if (r < 0)
+		return r;
+	r = put_marks(t, slot, (disk->size_bytes + (1ull << d->block_shift) - 1) >> d->block_shift);
+	if (r < 0)
+		return r;
+	memcpy(d->previous, d->generation, sizeof(d->previous));
+	begin(t, slot, disk);
+	count_nvme(t);
+	return tracker_barrier(t);
 }
 
 static int remove_checkpoints(struct tracker *t, uint32_t disk_key)
@@ -205,50 +433,23 @@ static int remove_checkpoints(struct tracker *t, uint32_t disk_key)
 
 int tracker_remove(struct tracker *t, uint32_t disk_key)
 {
+	struct bpfsnap_disk *room;
+	struct bpfsnap_device *d;
+	uint32_t slot;
 	int r;
 
-	if (!tracker_is_loaded(t))
+	d = tracker_find(t, disk_key, &slot);
+	if (!d)
 		return -ENODEV;
 	r = remove_checkpoints(t, disk_key);
 	if (r < 0)
 		return r;
-	if (bpf_map_delete_elem(t->maps[MAP_DEVICES], &disk_key) < 0)
-		return errno == ENOENT ? -ENODEV : -errno;
-	bpf_map_delete_elem(t->maps[MAP_MARKS], &disk_key);
-	return 0;
-}
-
-int tracker_marks(const struct tracker *t, uint32_t disk_key, uint64_t nr_blk,
-		  struct tracker_marks *ret_marks)
-{
-	_cleanup_(closep) int fd = -1;
-	struct bpf_map_info info = { 0 };
-	uint32_t id, len = sizeof(info);
-	size_t len_bytes = tracker_map_bytes(nr_blk);
-	void *pages;
-
-	if (!tracker_is_loaded(t))
-		return -ENODEV;
-	if (bpf_map_lookup_elem(t->maps[MAP_MARKS], &disk_key, &id) < 0)
-		return -errno;
-	fd = bpf_map_get_fd_by_id(id);
-	if (fd < 0)
-		return -errno;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
-	/* Two entries that were not made together would be read beyond their end. */
-	if (info.value_size != sizeof(struct bpfsnap_page) || info.max_entries != nr_pages(nr_blk))
-		return -EBADMSG;
-	pages = mmap(NULL, len_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (pages == MAP_FAILED)
-		return -errno;
-	*ret_marks = (struct tracker_marks){ pages, len_bytes };
-	return 0;
-}
-
-void tracker_marks_done(struct tracker_marks *marks)
-{
-	if (marks->pages)
-		munmap((void *)marks->pages, marks->len_bytes);
-	*marks = (struct tracker_marks){ 0 };
+	room = find_room(t, disk_key);
+	if (room && room->dev == disk_key)
+		store_u32(&room->dev, BPFSNAP_DISK_LEFT);
+	r = tracker_barrier(t);
+	bpf_map_delete_elem(t->maps[MAP_MARKS], &slot);
+	store_u32(&d->dev, 0);
+	count_nvme(t);
+	return r;
 }

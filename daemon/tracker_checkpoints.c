@@ -41,16 +41,29 @@ int tracker_checkpoint_get(const struct tracker *t, uint32_t disk_key, const cha
 	return bpf_map_lookup_elem(t->maps[MAP_CHECKPOINTS], &key, ret_checkpoint) < 0 ? -errno : 0;
 }
 
-int tracker_checkpoint_put(struct tracker *t, uint32_t disk_key, const char *name, uint32_t epoch,
-			   uint64_t created_ns)
+static int put(struct tracker *t, uint32_t disk_key, const char *name, uint32_t epoch,
+	       uint64_t created_ns, uint64_t flags)
 {
 	struct bpfsnap_checkpoint_key key = make_key(disk_key, name);
 	struct bpfsnap_checkpoint value = { .epoch = epoch, .created_ns = created_ns };
+	const struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
 
-	if (!tracker_is_loaded(t))
+	if (!d)
 		return -ENODEV;
-	return bpf_map_update_elem(t->maps[MAP_CHECKPOINTS], &key, &value, BPF_NOEXIST) < 0 ?
-	       -errno : 0;
+	memcpy(value.generation, d->generation, sizeof(value.generation));
+	return bpf_map_update_elem(t->maps[MAP_CHECKPOINTS], &key, &value, flags) < 0 ? -errno : 0;
+}
+
+int tracker_checkpoint_put(struct tracker *t, uint32_t disk_key, const char *name, uint32_t epoch,
+			   uint64_t created_ns)
+{
+	return put(t, disk_key, name, epoch, created_ns, BPF_NOEXIST);
+}
+
+int tracker_checkpoint_move(struct tracker *t, uint32_t disk_key, const char *name, uint32_t epoch,
+			    uint64_t created_ns)
+{
+	return put(t, disk_key, name, epoch, created_ns, BPF_ANY);
 }
 
 int tracker_checkpoint_remove(struct tracker *t, uint32_t disk_key, const char *name)

@@ -23,110 +23,73 @@
 
 #include "bpf/track.skel.h"
 #include "log.h"
+#include "preempt.h"
 
 #define BPFFS_DIR	"/sys/fs/bpf"
 
-const char *const tracker_map_names[MAP_NR] = {
-	[MAP_STATE] = "state",
-	[MAP_DEVICES] = "devices",
-	[MAP_MARKS] = "marks",
-	[MAP_PROTO] = "marks_proto",
-	[MAP_CHECKPOINTS] = "checkpoints",
-};
-
 const char *const tracker_link_names[LINK_NR] = {
 	[LINK_QUEUE] = "link_on_queue",
+	[LINK_AGAIN] = "link_on_queue_again",
+	[LINK_REMAP] = "link_on_remap",
+	[LINK_ISSUE] = "link_on_issue",
+	[LINK_DONE] = "link_on_done",
+	[LINK_DONE_AGAIN] = "link_on_done_again",
 	[LINK_WRITE] = "link_on_write",
 	[LINK_SWITCH] = "link_on_switch",
 };
 
-void tracker_pin_path(const char *name, char *ret_path, size_t room)
-{
-	snprintf(ret_path, room, "%s/%s", BPFSNAP_PIN_DIR, name);
-}
-
-void tracker_close_maps(struct tracker *tracker)
-{
-	for (int i = 0; i < MAP_NR; i++) {
-		closep(&tracker->maps[i]);
-		tracker->maps[i] = -1;
-	}
-}
-
-static void unpin(const char *name)
+static void unpin(const struct tracker *t, const char *name)
 {
 	char path[512];
 
-	tracker_pin_path(name, path, sizeof(path));
+	tracker_pin_path(t, name, path, sizeof(path));
 	unlink(path);
 }
 
 /* Closing the last handle ends a link at once; removing its last name ends it later. */
-static void remove_link(const char *name)
+static void remove_link(const struct tracker *t, const char *name)
 {
 	_cleanup_(closep) int fd = -1;
-	char path[128];
+	char path[512];
 
-	tracker_pin_path(name, path, sizeof(path));
+	tracker_pin_path(t, name, path, sizeof(path));
 	fd = bpf_obj_get(path);
 	unlink(path);
 }
 
-void tracker_remove_pins(void)
+void tracker_remove_pins(struct tracker *t)
 {
 	struct dirent *entry;
 	DIR *dir;
 
 	for (int i = 0; i < LINK_NR; i++)
-		remove_link(tracker_link_names[i]);
-	dir = opendir(BPFSNAP_PIN_DIR);
+		remove_link(t, tracker_link_names[i]);
+	dir = opendir(t->dir);
 	if (!dir)
 		return;
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
-			unpin(entry->d_name);
+			unpin(t, entry->d_name);
 	closedir(dir);
-	rmdir(BPFSNAP_PIN_DIR);
-}
-
-static int open_maps(struct tracker *t)
-{
-	char path[128];
-
-	for (int i = 0; i < MAP_NR; i++) {
-		tracker_pin_path(tracker_map_names[i], path, sizeof(path));
-		t->maps[i] = bpf_obj_get(path);
-		if (t->maps[i] < 0) {
-			int r = -errno;
-
-			tracker_close_maps(t);
-			return r;
-		}
-	}
-	return 0;
+	rmdir(t->dir);
 }
 
 static int adopt(struct tracker *t)
 {
 	_cleanup_(keys_done) struct keys disks = { 0 };
-	struct bpfsnap_state state = { 0 };
-	uint32_t zero = 0;
 	int r;
 
-	if (access(BPFSNAP_PIN_DIR, F_OK) < 0)
+	if (access(t->dir, F_OK) < 0)
 		return 0;
-	r = open_maps(t);
+	r = tracker_open_maps(t);
 	if (r == -ENOENT) {
-		log_warning("removing what an unfinished start left in %s", BPFSNAP_PIN_DIR);
-		tracker_remove_pins();
+		log_warning("removing what an unfinished start left in %s", t->dir);
+		tracker_remove_pins(t);
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (bpf_map_lookup_elem(t->maps[MAP_STATE], &zero, &state) < 0)
-		return -errno;
-	if (state.abi != BPFSNAP_TRACK_ABI)
-		return -EPROTO;
+	tracker_recover(t);
 	r = tracker_disks(t, &disks);
 	if (r < 0)
 		return r;
@@ -142,13 +105,20 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 	return 0;
 }
 
-int tracker_new(struct tracker **ret_tracker)
+static const char *explain(int error)
+{
+	return error == -EPROTO ? "it is of another release" : strerror(-error);
+}
+
+int tracker_new(const struct tracker_options *options, struct tracker **ret_tracker)
 {
 	_cleanup_(tracker_freep) struct tracker *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (!t)
 		return -ENOMEM;
+	t->dir = options->dir ?: BPFSNAP_PIN_DIR;
+	t->mark_limit = options->mark_limit;
 	for (int i = 0; i < MAP_NR; i++)
 		t->maps[i] = -1;
 	libbpf_set_print(print_libbpf);
@@ -157,7 +127,7 @@ int tracker_new(struct tracker **ret_tracker)
 		tracker_close_maps(t);
 		if (asprintf(&t->unavailable,
 			     "What is pinned in %s cannot be used (%s): remove it, or use the release that made it.",
-			     BPFSNAP_PIN_DIR, strerror(-r)) < 0)
+			     t->dir, explain(r)) < 0)
 			return -ENOMEM;
 	}
 	*ret_tracker = TAKE_PTR(t);
@@ -195,19 +165,24 @@ static void destroy_skel(struct track_bpf **skel)
 	track_bpf__destroy(*skel);
 }
 
-static int pin(int fd, const char *name)
+static int pin(const struct tracker *t, int fd, const char *name)
 {
-	char path[128];
+	char path[512];
 
-	tracker_pin_path(name, path, sizeof(path));
+	tracker_pin_path(t, name, path, sizeof(path));
 	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
 }
 
-static int pin_maps(const struct track_bpf *skel)
+static int pin_maps(const struct tracker *t, const struct track_bpf *skel)
 {
 	const struct bpf_map *const maps[MAP_NR] = {
 		[MAP_STATE] = skel->maps.state,
+		[MAP_EPOCHS] = skel->maps.epochs,
+		[MAP_DISKS] = skel->maps.disks,
 		[MAP_DEVICES] = skel->maps.devices,
+		[MAP_COUNTERS] = skel->maps.counters,
+		[MAP_HISTORY] = skel->maps.history,
+		[MAP_WRITERS] = skel->maps.writers,
 		[MAP_MARKS] = skel->maps.marks,
 		[MAP_PROTO] = skel->maps.marks_proto,
 		[MAP_CHECKPOINTS] = skel->maps.checkpoints,
@@ -215,54 +190,90 @@ static int pin_maps(const struct track_bpf *skel)
 	int r;
 
 	for (int i = 0; i < MAP_NR; i++) {
-		r = pin(bpf_map__fd(maps[i]), tracker_map_names[i]);
+		r = pin(t, bpf_map__fd(maps[i]), tracker_map_names[i]);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int attach_and_pin(const struct bpf_program *program, const char *name)
+static int attach_and_pin(const struct tracker *t, const struct bpf_program *program,
+			  enum tracker_link which)
 {
 	struct bpf_link *link = bpf_program__attach(program);
 	int r;
 
 	if (!link)
 		return -errno;
-	r = pin(bpf_link__fd(link), name);
+	r = pin(t, bpf_link__fd(link), tracker_link_names[which]);
 	bpf_link__destroy(link);	/* closes our handle; the pin keeps the link */
 	return r;
 }
 
-static int attach_programs(const struct track_bpf *skel, bool with_module)
+/* The programs of the module's tracepoints, or those that make up for their lack. */
+static int attach_programs(const struct tracker *t, const struct track_bpf *skel, bool with_module)
 {
-	int r;
+	const struct {
+		const struct bpf_program *program;
+		enum tracker_link link;
+		bool is_wanted;
+	} all[] = {
+		{ skel->progs.on_queue,		LINK_QUEUE,	true },
+		{ skel->progs.on_queue_again,	LINK_AGAIN,	!with_module },
+		{ skel->progs.on_remap,		LINK_REMAP,	!with_module },
+		{ skel->progs.on_issue,		LINK_ISSUE,	true },
+		{ skel->progs.on_switch,	LINK_SWITCH,	with_module },
+		{ skel->progs.on_write,		LINK_WRITE,	with_module },
+	};
+	int r = 0;
 
-	r = attach_and_pin(skel->progs.on_queue, tracker_link_names[LINK_QUEUE]);
-	if (r < 0 || !with_module)
-		return r;
-	r = attach_and_pin(skel->progs.on_switch, tracker_link_names[LINK_SWITCH]);
-	if (r < 0)
-		return r;
-	return attach_and_pin(skel->progs.on_write, tracker_link_names[LINK_WRITE]);
+	for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++)
+		if (all[i].is_wanted)
+			r = attach_and_pin(t, all[i].program, all[i].link);
+	if (r >= 0)
+		r = pin(t, bpf_program__fd(skel->progs.on_done), TRACKER_DONE_PROGRAM);
+	if (r >= 0)
+		r = pin(t, bpf_program__fd(skel->progs.on_done_again), TRACKER_DONE_AGAIN_PROGRAM);
+	return r;
 }
 
-static int load_skel(bool with_module, struct track_bpf **ret_skel)
+/* The first epoch, and the first mark that stands for it. */
+static int put_state(const struct tracker *t, const struct track_bpf *skel)
+{
+	struct bpfsnap_state state = {
+		.abi = BPFSNAP_TRACK_ABI,
+		.epoch = BPFSNAP_EPOCH_FIRST,
+		.mark = BPFSNAP_MARK_FIRST,
+		.mark_max = t->mark_limit ?: BPFSNAP_MARK_MAX,
+	};
+	_cleanup_(freep) struct bpfsnap_epochs *epochs = calloc(1, sizeof(*epochs));
+	uint32_t zero = 0;
+
+	if (!epochs)
+		return -ENOMEM;
+	epochs->last[BPFSNAP_MARK_FIRST] = BPFSNAP_EPOCH_FIRST;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.epochs), &zero, epochs, BPF_ANY) < 0 ||
+	    bpf_map_update_elem(bpf_map__fd(skel->maps.state), &zero, &state, BPF_ANY) < 0)
+		return -errno;
+	return 0;
+}
+
+static int load_skel(const struct tracker *t, bool with_module, struct track_bpf **ret_skel)
 {
 	_cleanup_(destroy_skel) struct track_bpf *skel = track_bpf__open();
-	struct bpfsnap_state state = { .abi = BPFSNAP_TRACK_ABI, .epoch = BPFSNAP_EPOCH_FIRST };
-	uint32_t zero = 0;
 	int r;
 
 	if (!skel)
 		return -errno;
 	skel->rodata->gated = with_module;
+	skel->rodata->preemptible = preempt_in_tracepoints();
 	bpf_program__set_autoload(skel->progs.on_write, with_module);
 	bpf_program__set_autoload(skel->progs.on_switch, with_module);
+	bpf_program__set_autoload(skel->progs.on_queue_again, !with_module);
+	bpf_program__set_autoload(skel->progs.on_remap, !with_module);
 	r = track_bpf__load(skel);
-	if (r < 0)
-		return r;
-	r = bpf_map_update_elem(bpf_map__fd(skel->maps.state), &zero, &state, BPF_ANY);
+	if (r >= 0)
+		r = put_state(t, skel);
 	if (r < 0)
 		return r;
 	*ret_skel = TAKE_PTR(skel);
@@ -282,31 +293,55 @@ int tracker_load(struct tracker *t, bool with_module, struct fault *fault)
 	r = ensure_bpffs();
 	if (r >= 0) {
 		what = "loading the programs";
-		r = load_skel(with_module, &skel);
+		r = load_skel(t, with_module, &skel);
 	}
 	if (r >= 0) {
-		what = "making " BPFSNAP_PIN_DIR;
-		r = mkdir(BPFSNAP_PIN_DIR, 0700) < 0 ? -errno : 0;
+		what = "making the directory of the pins";
+		r = mkdir(t->dir, 0700) < 0 ? -errno : 0;
 	}
 	if (r >= 0) {
 		what = "pinning the maps";
-		r = pin_maps(skel);
+		r = pin_maps(t, skel);
 	}
 	if (r >= 0) {
 		what = "attaching the programs";
-		r = attach_programs(skel, with_module);
+		r = attach_programs(t, skel, with_module);
 	}
 	if (r >= 0) {
 		what = "opening the maps";
-		r = open_maps(t);
+		r = tracker_open_maps(t);
 	}
 	if (r < 0) {
-		tracker_remove_pins();
+		tracker_remove_pins(t);
 		return fault_plain(fault, REASON_TRACKER_UNAVAILABLE,
 				   "The tracking programs cannot be started: %s failed: %s.", what,
 				   strerror(-r));
 	}
 	return 0;
+}
+
+static int attach_pinned(const struct tracker *t, const char *program, enum tracker_link link)
+{
+	_cleanup_(closep) int prog_fd = -1, fd = -1;
+	char path[512];
+
+	tracker_pin_path(t, tracker_link_names[link], path, sizeof(path));
+	fd = bpf_obj_get(path);
+	if (fd >= 0)
+		return 0;
+	tracker_pin_path(t, program, path, sizeof(path));
+	prog_fd = bpf_obj_get(path);
+	if (prog_fd < 0)
+		return -errno;
+	fd = bpf_raw_tracepoint_open(NULL, prog_fd);
+	return fd < 0 ? -errno : pin(t, fd, tracker_link_names[link]);
+}
+
+int tracker_watch_done(struct tracker *t)
+{
+	int r = attach_pinned(t, TRACKER_DONE_PROGRAM, LINK_DONE);
+
+	return r < 0 ? r : attach_pinned(t, TRACKER_DONE_AGAIN_PROGRAM, LINK_DONE_AGAIN);
 }
 
 void tracker_unload_idle(struct tracker *t)
@@ -315,6 +350,6 @@ void tracker_unload_idle(struct tracker *t)
 
 	if (!tracker_is_loaded(t) || tracker_disks(t, &disks) < 0 || disks.nr > 0)
 		return;
-	tracker_remove_pins();
+	tracker_remove_pins(t);
 	tracker_close_maps(t);
 }

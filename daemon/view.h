@@ -9,13 +9,14 @@
 #include "tracker.h"
 
 enum {
-	VIEW_REASON_MAX = 768,
+	VIEW_REASON_MAX = 1280,
 };
 
 /**
  * struct view - one look at all disks
  * @origins: of the module; none without one
  * @disks: of the tracker and of the module
+ * @boot_offset_ns: wall clock minus CLOCK_BOOTTIME
  */
 struct view {
 	struct tracker *tracker;
@@ -24,8 +25,15 @@ struct view {
 	struct keys disks;
 	struct tracker_links links;
 	uint32_t epoch;
+	int64_t boot_offset_ns;
 };
 
+/**
+ * view_take - look at all
+ *
+ * What is found out by it is written down: histories that do not continue begin anew,
+ * runs of programs that were skipped become doubts.
+ */
 int view_take(struct tracker *tracker, struct view *ret_view);
 void view_done(struct view *view);
 
@@ -33,9 +41,15 @@ void view_done(struct view *view);
 bool view_has_gate(const struct view *view, uint32_t disk_key);
 
 /**
- * view_doubt - why may what is known of a disk be incomplete?
+ * view_doubt_since - why may what is known of a disk be incomplete?
  * @tracked: its entry; NULL if there is none
+ * @since: of interest are doubts of later epochs; -1 for all of its history
  */
+bool view_doubt_since(const struct view *view, uint32_t disk_key,
+		      const struct bpfsnap_device *tracked, int64_t since, char *ret_reason,
+		      size_t room);
+
+/** view_doubt - the same for all of its history */
 bool view_doubt(const struct view *view, uint32_t disk_key, const struct bpfsnap_device *tracked,
 		char *ret_reason, size_t room);
 

@@ -23,13 +23,25 @@ $(B)/tests/bin/%: tests/tools/%.c
 vm-check: all vm-modules tools ## the scenarios of tests/vm on KERNELS
 	$(Q)set -e; for k in $(KERNELS); do for s in $(SCENARIOS); do $(VM)/run $$k $$s; done; done
 
-bpf-check: $(B)/tests/bpf/t_track ## the tracking programs on this machine's kernel (root)
+# The examples of docs/, built as their first comment says.
+$(B)/docs/%: docs/examples/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $< -lbpf
+
+bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
+	$(Q)for s in tracking inspection; do \
+		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
+	done
 
 $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< -lcmocka -lbpf
+
+bench-bpf: all tools ## what tracking costs on this machine, by the kernel's own statistics (root)
+	$(Q)tests/bpf/host tests/bench/bpf-cost
 
 check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
@@ -42,5 +54,5 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules tools
+.PHONY: vm-modules tools bench-bpf
 -include $(wildcard $(B)/tests/bpf/*.d)

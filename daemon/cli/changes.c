@@ -21,11 +21,15 @@ void changes_done(struct changes *changes)
 
 static int add_extent(struct changes *changes, struct json_object *object)
 {
-	struct extent extent;
+	struct json_object *discarded;
+	struct extent extent = {};
 
 	if (!member_number(object, "offset", &extent.offset_bytes) ||
 	    !member_number(object, "length", &extent.length_bytes))
 		return -EBADMSG;
+	member_number(object, "epoch", &extent.epoch);
+	discarded = json_object_object_get(object, "discarded");
+	extent.discarded = discarded && json_object_get_boolean(discarded);
 	if (extent.offset_bytes < changes->end_bytes || !extent.length_bytes ||
 	    extent.offset_bytes > changes->size_bytes ||
 	    extent.length_bytes > changes->size_bytes - extent.offset_bytes)

@@ -7,9 +7,16 @@
 
 #include "cli.h"
 
+/**
+ * struct extent - changed bytes
+ * @epoch: the last in which they changed, 0 if that was not asked for or is not known
+ * @discarded: that change discarded or zeroed them
+ */
 struct extent {
 	uint64_t offset_bytes;
 	uint64_t length_bytes;
+	uint64_t epoch;
+	bool discarded;
 };
 
 /**
@@ -60,5 +67,13 @@ void changes_done(struct changes *changes);
  */
 int changes_query(struct cli *cli, struct json_object *parameters, bool stream,
 		  struct changes *ret);
+
+/* changes_format.c: the list in shapes that other tools know. */
+
+/* As "qemu-img map --output=json" prints it, unchanged ranges as not present. */
+void changes_print_map(const struct changes *changes);
+
+/* As bmap-tools reads it, without checksums: "bmaptool copy" copies what has changed. */
+void changes_print_bmap(const struct changes *changes);
 
 #endif /* _BPFSNAP_CLI_CHANGES_H */

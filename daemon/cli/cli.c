@@ -19,6 +19,23 @@ static const struct cli_command commands[] = {
 	  "Forget a device, its history and its checkpoints." },
 	{ "device", "list", cmd_device_list, "",
 	  "List the attached disks." },
+	{ "device", "describe", cmd_device_describe, "DEV [--granularity SIZE]",
+	  "Say what attaching a device would take, and what could not be seen of it.\n"
+	  "--granularity SIZE   bytes per tracked block, 4K to 1M, a power of two (64K)" },
+	{ "device", "renew", cmd_device_renew, "DEV",
+	  "Begin a new history: what was in doubt is forgotten, and so is all that changed." },
+	{ "device", "writers", cmd_device_writers, "DEV",
+	  "Say which cgroups have written to a disk." },
+	{ "device", "dirty", cmd_device_dirty, "DEV OFFSET LENGTH",
+	  "Let a range count as changed now." },
+	{ "epoch", "advance", cmd_epoch_advance,
+	  "DEV... [--freeze] [--timeout MS] [--checkpoint NAME]",
+	  "End the epoch, for a snapshot that another program takes after this.\n"
+	  "--freeze             freeze the filesystems on the devices meanwhile\n"
+	  "--timeout MS         longest time to wait for writes in flight (5000)\n"
+	  "--checkpoint NAME    remember the boundary under a name" },
+	{ "epoch", "list", cmd_epoch_list, "DEV",
+	  "Say how much the latest epochs changed on a disk." },
 	{ "snapshot", "create", cmd_snapshot_create,
 	  "DEV... [--storage DIR] [--timeout MS] [--checkpoint NAME]",
 	  "Take a snapshot of all devices at one instant.\n"
@@ -29,17 +46,24 @@ static const struct cli_command commands[] = {
 	  "List the snapshots, a line for each of their devices." },
 	{ "snapshot", "destroy", cmd_snapshot_destroy, "ID",
 	  "End a snapshot." },
-	{ "checkpoint", "list", cmd_checkpoint_list, "",
+	{ "checkpoint", "list", cmd_checkpoint_list, "[DEV]",
 	  "List the checkpoints." },
+	{ "checkpoint", "commit", cmd_checkpoint_commit, "DEV NAME --since EPOCH --generation UUID",
+	  "Make a checkpoint, or move it on.\n"
+	  "--since EPOCH        all changes up to its end are safe\n"
+	  "--generation UUID    the history that the epoch belongs to" },
 	{ "checkpoint", "remove", cmd_checkpoint_remove, "DEV NAME",
 	  "Forget a checkpoint." },
 	{ "changes", NULL, cmd_changes,
-	  "DEV --since EPOCH|CHECKPOINT [--generation UUID] [--start BYTES] [--max N]",
+	  "DEV --since EPOCH|CHECKPOINT [--generation UUID] [--start BYTES] [--max N]"
+	  " [--details] [--format text|json|map|bmap]",
 	  "List what has changed on a device, as lines of OFFSET LENGTH in bytes.\n"
 	  "--since EPOCH|CHECKPOINT  a number is an epoch, all else a checkpoint\n"
 	  "--generation UUID    fail if the history is another one\n"
 	  "--start BYTES        leave out what is before\n"
-	  "--max N              stop after so many" },
+	  "--max N              stop after so many\n"
+	  "--details            tell in which epoch each extent changed last, and what was discarded\n"
+	  "--format FORMAT      text, json, map (as qemu-img map) or bmap (for bmaptool)" },
 	{ "backup", NULL, cmd_backup,
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
 	  " [--checkpoint NAME] [--verify] [--accept-uncertain]",

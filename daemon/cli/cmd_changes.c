@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "args.h"
 #include "changes.h"
@@ -17,8 +18,18 @@ static const char *json_text(struct json_object *object)
 					      JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+static void print_extent(const struct extent *extent, bool details)
+{
+	printf("{ \"offset\": %" PRIu64 ", \"length\": %" PRIu64, extent->offset_bytes,
+	       extent->length_bytes);
+	if (details && extent->epoch)
+		printf(", \"epoch\": %" PRIu64 ", \"discarded\": %s", extent->epoch,
+		       extent->discarded ? "true" : "false");
+	printf(" }");
+}
+
 /* Millions of extents are printed one by one, not built as objects. */
-static void print_json(const struct changes *changes)
+static void print_json(const struct changes *changes, bool details)
 {
 	_cleanup_json_ struct json_object *device = json_object_new_string(changes->device);
 	_cleanup_json_ struct json_object *generation =
@@ -38,22 +49,57 @@ static void print_json(const struct changes *changes)
 	else
 		printf("\"next\": %" PRIu64 ", ", changes->next_bytes);
 	printf("\"extents\": [");
-	for (size_t i = 0; i < changes->nr; i++)
-		printf("%s\n  { \"offset\": %" PRIu64 ", \"length\": %" PRIu64 " }", i ? "," : "",
-		       changes->extents[i].offset_bytes, changes->extents[i].length_bytes);
+	for (size_t i = 0; i < changes->nr; i++) {
+		printf("%s\n  ", i ? "," : "");
+		print_extent(&changes->extents[i], details);
+	}
 	printf("%s] }\n", changes->nr ? "\n" : "");
+}
+
+static void print_text(const struct changes *changes, bool details)
+{
+	for (size_t i = 0; i < changes->nr; i++) {
+		const struct extent *e = &changes->extents[i];
+
+		printf("%" PRIu64 " %" PRIu64, e->offset_bytes, e->length_bytes);
+		if (details && e->epoch)
+			printf(" %" PRIu64 "%s", e->epoch, e->discarded ? " discarded" : "");
+		printf("\n");
+	}
+}
+
+static void print(const struct cli *cli, const struct changes *changes, const char *format,
+		  bool details)
+{
+	if (cli->json || !strcmp(format, "json"))
+		print_json(changes, details);
+	else if (!strcmp(format, "map"))
+		changes_print_map(changes);
+	else if (!strcmp(format, "bmap"))
+		changes_print_bmap(changes);
+	else
+		print_text(changes, details);
+}
+
+static bool is_format(const char *format)
+{
+	return !strcmp(format, "text") || !strcmp(format, "json") || !strcmp(format, "map") ||
+	       !strcmp(format, "bmap");
 }
 
 int cmd_changes(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_changes_ struct changes changes = {};
-	const char *since = NULL, *generation = NULL;
+	const char *since = NULL, *generation = NULL, *format = "text";
+	bool details = false;
 	struct arg_number start = {}, max = {};
 	const struct arg_option options[] = {
 		{ "since",	ARG_STRING,	&since },
 		{ "generation",	ARG_STRING,	&generation },
 		{ "start",	ARG_SIZE,	&start },
 		{ "max",	ARG_NUMBER,	&max },
+		{ "details",	ARG_FLAG,	&details },
+		{ "format",	ARG_STRING,	&format },
 		{}
 	};
 	struct json_object *parameters;
@@ -67,6 +113,11 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "--since is missing");
 	if (max.given && !max.value)
 		return cli_usage(cli, "--max is 0");
+	if (!is_format(format))
+		return cli_usage(cli, "--format is text, json, map or bmap");
+	/* A shape that is read as the whole device must not be a part of it. */
+	if ((max.given || start.given) && (!strcmp(format, "map") || !strcmp(format, "bmap")))
+		return cli_usage(cli, "--format %s takes no --start and no --max", format);
 	parameters = json_object_new_object();
 	member_add_string(parameters, "device", args[0]);
 	add_since(parameters, since);
@@ -75,20 +126,15 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		member_add_number(parameters, "start", start.value);
 	if (max.given)
 		member_add_number(parameters, "max", max.value);
+	if (details || !strcmp(format, "map"))
+		json_object_object_add(parameters, "details", json_object_new_boolean(true));
 	r = changes_query(cli, parameters, !max.given, &changes);
 	if (r < 0)
 		return r;
 
-	if (cli->json) {
-		print_json(&changes);
-	} else {
-		for (size_t i = 0; i < changes.nr; i++)
-			printf("%" PRIu64 " %" PRIu64 "\n", changes.extents[i].offset_bytes,
-			       changes.extents[i].length_bytes);
-		if (changes.next_bytes != UINT64_MAX)
-			cli_warn("there is more: go on with --start %" PRIu64,
-				 changes.next_bytes);
-	}
+	print(cli, &changes, format, details);
+	if (changes.next_bytes != UINT64_MAX && !cli->json && strcmp(format, "json"))
+		cli_warn("there is more: go on with --start %" PRIu64, changes.next_bytes);
 	if (changes.uncertain)
 		cli_warn("%s: this list is uncertain, it may lack writes: %s", changes.device,
 			 changes.reason ?: "no reason given");

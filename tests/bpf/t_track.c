@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Do the tracking programs mark what is written, on this machine's own kernel?
- * Without the module: only on_queue runs.  Disks are zram and loop; what the
- * kernel does not have is skipped, and said.  Each test compares the marks with
- * a shadow that the test keeps itself.
+ * Without the module.  Disks are zram and loop; what the kernel does not have is
+ * skipped, and said.  Each test compares the marks with a shadow that the test keeps
+ * itself, and each program that is there for redundancy has to do it alone, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,16 +26,21 @@
 #include "bpfsnap_track.h"
 #include "bpf/track.skel.h"
 
-enum { DISK_BYTES = 256 << 20, BLOCK_SHIFT = 16, NR_BLK = DISK_BYTES >> BLOCK_SHIFT };
+enum { DISK_BYTES = 256 << 20, BLOCK_SHIFT = 16, NR_BLK = DISK_BYTES >> BLOCK_SHIFT,
+       SLOT = 3 };
+
+/* Which programs are attached. */
+enum { QUEUE = 1, AGAIN = 2, ISSUE = 4, ALL = QUEUE | AGAIN | ISSUE };
 
 struct disk {
 	char path[64];
+	int takes_requests;
 	int fd;
 	int control;		/* loop: the backing file */
 	unsigned int key;
 	int pages;
 	struct track_bpf *skel;
-	unsigned char shadow[NR_BLK];
+	unsigned short shadow[NR_BLK];
 };
 
 static int write_text(const char *path, const char *text)
@@ -62,6 +67,7 @@ static int zram_open(struct disk *disk)
 	if (write_text(text, "256M"))
 		return -ENODEV;
 	snprintf(disk->path, sizeof(disk->path), "/dev/zram%d", n);
+	disk->takes_requests = 0;
 	return 0;
 }
 
@@ -93,6 +99,7 @@ static int loop_open(struct disk *disk)
 	if (fd < 0 || ioctl(fd, LOOP_SET_FD, disk->control))
 		return -ENODEV;
 	close(fd);
+	disk->takes_requests = 1;
 	return 0;
 }
 
@@ -105,46 +112,84 @@ static void loop_close(struct disk *disk)
 	close(disk->control);
 }
 
-static void track(struct disk *disk, unsigned int nr_blk)
+static void put_value(const struct bpf_map *map, unsigned int key, const void *value)
+{
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, value, 0), 0);
+}
+
+static void set_epoch(struct disk *disk, unsigned int epoch)
+{
+	struct bpfsnap_state state = {
+		.abi = BPFSNAP_TRACK_ABI, .epoch = epoch, .mark = epoch, .mark_max = BPFSNAP_MARK_MAX,
+	};
+
+	put_value(disk->skel->maps.state, 0, &state);
+}
+
+/* What the daemon does when a disk is attached: its slot is 3. */
+static void track(struct disk *disk, unsigned int nr_blk, int programs)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP | BPF_F_MMAPABLE);
-	struct bpfsnap_device dev = { .nr_blk = nr_blk, .block_shift = BLOCK_SHIFT, .first_epoch = 1 };
-	struct bpfsnap_state state = { .abi = BPFSNAP_TRACK_ABI, .epoch = 1 };
+	struct bpfsnap_device dev = {
+		.nr_blk = nr_blk, .block_shift = BLOCK_SHIFT, .first_epoch = 1,
+		.nr_sect = DISK_BYTES >> 9,
+	};
+	static struct bpfsnap_disks disks;
 	struct track_bpf *skel = track_bpf__open();
-	unsigned int zero = 0, nr_pages = (nr_blk + BPFSNAP_PAGE_BLOCKS - 1) / BPFSNAP_PAGE_BLOCKS;
+	unsigned int nr_pages = (nr_blk + BPFSNAP_PAGE_BLOCKS - 1) / BPFSNAP_PAGE_BLOCKS;
 	struct stat st;
 
 	assert_non_null(skel);
 	bpf_program__set_autoload(skel->progs.on_write, false);
 	bpf_program__set_autoload(skel->progs.on_switch, false);
 	assert_int_equal(track_bpf__load(skel), 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.state), &zero, &state, 0), 0);
+	disk->skel = skel;
+	set_epoch(disk, 1);
 	assert_int_equal(stat(disk->path, &st), 0);
-	disk->key = major(st.st_rdev) << 20 | minor(st.st_rdev);
+	disk->key = dev.dev = major(st.st_rdev) << 20 | minor(st.st_rdev);
 	disk->pages = bpf_map_create(BPF_MAP_TYPE_ARRAY, "marks", 4, sizeof(struct bpfsnap_page),
 				     nr_pages, &opts);
 	assert_true(disk->pages >= 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.devices), &disk->key, &dev, 0), 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.marks), &disk->key, &disk->pages, 0), 0);
-	skel->links.on_queue = bpf_program__attach(skel->progs.on_queue);
-	assert_non_null(skel->links.on_queue);
-	disk->skel = skel;
+	put_value(skel->maps.devices, SLOT, &dev);
+	put_value(skel->maps.marks, SLOT, &disk->pages);
+	memset(&disks, 0, sizeof(disks));
+	/* Behind one that has left: that one is looked past. */
+	disks.room[bpfsnap_disk_hash(dev.dev)].dev = BPFSNAP_DISK_LEFT;
+	disks.room[(bpfsnap_disk_hash(dev.dev) + 1) % BPFSNAP_DISK_ROOMS] =
+		(struct bpfsnap_disk){ dev.dev, SLOT };
+	put_value(skel->maps.disks, 0, &disks);
+	if (programs & QUEUE)
+		assert_non_null(skel->links.on_queue = bpf_program__attach(skel->progs.on_queue));
+	if (programs & AGAIN)
+		assert_non_null(skel->links.on_queue_again =
+				bpf_program__attach(skel->progs.on_queue_again));
+	if (programs & ISSUE)
+		assert_non_null(skel->links.on_issue = bpf_program__attach(skel->progs.on_issue));
 }
 
 static struct bpfsnap_device device_of(struct disk *disk)
 {
+	unsigned int slot = SLOT;
 	struct bpfsnap_device dev;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(disk->skel->maps.devices), &disk->key, &dev), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(disk->skel->maps.devices), &slot, &dev), 0);
 	return dev;
 }
 
-static void set_epoch(struct disk *disk, unsigned int epoch)
+static struct bpfsnap_stripe counters_of(struct disk *disk)
 {
-	struct bpfsnap_state state = { .abi = BPFSNAP_TRACK_ABI, .epoch = epoch };
-	unsigned int zero = 0;
+	unsigned int slot = SLOT;
+	struct bpfsnap_counters all;
+	struct bpfsnap_stripe sum = { 0 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(disk->skel->maps.state), &zero, &state, 0), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(disk->skel->maps.counters), &slot, &all), 0);
+	for (int i = 0; i < BPFSNAP_STRIPES; i++) {
+		sum.queue_bios += all.stripe[i].queue_bios;
+		sum.queue_sect += all.stripe[i].queue_sect;
+		sum.discard_sect += all.stripe[i].discard_sect;
+		sum.changed_blk += all.stripe[i].changed_blk;
+	}
+	return sum;
 }
 
 static void untrack(struct disk *disk)
@@ -153,10 +198,15 @@ static void untrack(struct disk *disk)
 	close(disk->pages);
 }
 
-static void shadow(struct disk *disk, uint64_t offset, uint64_t bytes, unsigned char epoch)
+/* Discarded is what a discard covers wholly. */
+static void shadow(struct disk *disk, uint64_t offset, uint64_t bytes, unsigned int mark, int discards)
 {
-	for (uint64_t blk = offset >> BLOCK_SHIFT; blk <= (offset + bytes - 1) >> BLOCK_SHIFT; blk++)
-		disk->shadow[blk] = epoch;
+	for (uint64_t blk = offset >> BLOCK_SHIFT; blk <= (offset + bytes - 1) >> BLOCK_SHIFT; blk++) {
+		int is_whole = blk << BLOCK_SHIFT >= offset &&
+			       (blk + 1) << BLOCK_SHIFT <= offset + bytes;
+
+		disk->shadow[blk] = mark | (discards && is_whole ? BPFSNAP_MARK_DISCARDED : 0);
+	}
 }
 
 /* Every mark that must be there is, and no other. */
@@ -169,27 +219,36 @@ static void assert_marks(struct disk *disk)
 
 		if (blk % BPFSNAP_PAGE_BLOCKS == 0)
 			assert_int_equal(bpf_map_lookup_elem(disk->pages, &key, &page), 0);
-		if (page.epoch[blk % BPFSNAP_PAGE_BLOCKS] != disk->shadow[blk])
-			fail_msg("%s: block %u is marked %u, should be %u", disk->path, blk,
-				 page.epoch[blk % BPFSNAP_PAGE_BLOCKS], disk->shadow[blk]);
+		if (page.mark[blk % BPFSNAP_PAGE_BLOCKS] != disk->shadow[blk])
+			fail_msg("%s: block %u is marked %x, should be %x", disk->path, blk,
+				 page.mark[blk % BPFSNAP_PAGE_BLOCKS], disk->shadow[blk]);
 	}
 }
 
-static void store(struct disk *disk, void *buf, uint64_t offset, size_t bytes, unsigned char epoch)
+static void store(struct disk *disk, void *buf, uint64_t offset, size_t bytes, unsigned int mark)
 {
 	assert_int_equal(pwrite(disk->fd, buf, bytes, offset), bytes);
-	shadow(disk, offset, bytes, epoch);
+	shadow(disk, offset, bytes, mark, 0);
 }
 
-static void marks_what_is_written(struct disk *disk)
+static void discard(struct disk *disk, unsigned long op, uint64_t offset, uint64_t bytes,
+		    unsigned int mark)
+{
+	uint64_t range[2] = { offset, bytes };
+
+	if (!ioctl(disk->fd, op, range))
+		shadow(disk, offset, bytes, mark, 1);
+}
+
+static void marks_what_is_written(struct disk *disk, int programs)
 {
 	unsigned int seed = time(NULL), state = seed;
-	uint64_t range[2];
+	uint64_t nr_sect = 0, nr_blk = 0;
 	void *buf = NULL;
 
 	print_message("seed %u\n", seed);
 	memset(disk->shadow, 0, sizeof(disk->shadow));
-	track(disk, NR_BLK);
+	track(disk, NR_BLK, programs);
 	disk->fd = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	assert_true(disk->fd >= 0);
 	assert_int_equal(posix_memalign(&buf, 4096, 1 << 20), 0);
@@ -202,39 +261,106 @@ static void marks_what_is_written(struct disk *disk)
 		if (i == 100 || i == 200)
 			set_epoch(disk, i / 100 + 1);
 		store(disk, buf, offset, bytes, i / 100 + 1);
+		nr_sect += bytes >> 9;
 	}
 	assert_marks(disk);
+	if (programs & QUEUE) {
+		assert_int_equal(counters_of(disk).queue_sect, nr_sect);
+		assert_int_equal(counters_of(disk).discard_sect, 0);
+	}
 
 	set_epoch(disk, 4);
-	range[0] = 3 << 16;
-	range[1] = 100 << 20;
-	if (!ioctl(disk->fd, BLKDISCARD, range))
-		shadow(disk, range[0], range[1], 4);
-	range[0] = (120 << 20) + 4096;
-	range[1] = 70 << 20;
-	if (!ioctl(disk->fd, BLKZEROOUT, range))
-		shadow(disk, range[0], range[1], 4);
+	nr_blk = counters_of(disk).changed_blk;
+	discard(disk, BLKDISCARD, 3 << 16, 100 << 20, 4);
+	discard(disk, BLKZEROOUT, (120 << 20) + 4096, 70 << 20, 4);
+	discard(disk, BLKZEROOUT, (200 << 20) + 4096, 4096, 4);		/* within one block */
+	discard(disk, BLKDISCARD, 201 << 20, 1 << 16, 4);		/* one block */
+	discard(disk, BLKDISCARD, (255 << 20) + (3 << 12), (1 << 20) - (3 << 12), 4);
+	assert_marks(disk);
+	nr_blk = counters_of(disk).changed_blk - nr_blk;
+	if (programs & QUEUE) {
+		assert_true(nr_blk >= (100 << 20) >> BLOCK_SHIFT);
+		assert_true(nr_blk <= NR_BLK);
+		assert_true(counters_of(disk).discard_sect > 0);
+		assert_true(counters_of(disk).queue_bios >= 300);
+	}
+	/* What is written again is no longer discarded. */
+	store(disk, buf, 4 << 16, 4096, 4);
+	store(disk, buf, (130 << 20) + 4096, 1 << 20, 4);
 	assert_marks(disk);
 	assert_int_equal(device_of(disk).uncertain, 0);
-	assert_true(device_of(disk).queue_bios >= 300);
-	assert_true(device_of(disk).discard_sect > 0);
 
 	free(buf);
 	close(disk->fd);
 	untrack(disk);
 }
 
-/* A disk that grew: what lies past the map can't be marked, and that is said. */
+/* What lies past the map can't be marked, and that is said. */
 static void says_what_it_cannot_mark(struct disk *disk)
 {
 	static char buf[65536] __attribute__((aligned(4096)));
+	struct bpfsnap_device dev;
 
-	track(disk, BPFSNAP_PAGE_BLOCKS);
+	track(disk, BPFSNAP_PAGE_BLOCKS, ALL);
+	set_epoch(disk, 9);
 	disk->fd = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	assert_int_equal(pwrite(disk->fd, buf, 4096, 0), 4096);
 	assert_int_equal(device_of(disk).uncertain, 0);
 	assert_int_equal(pwrite(disk->fd, buf, 4096, (uint64_t)BPFSNAP_PAGE_BLOCKS << BLOCK_SHIFT), 4096);
-	assert_int_equal(device_of(disk).uncertain, BPFSNAP_UNCERTAIN_RANGE);
+	dev = device_of(disk);
+	assert_int_equal(dev.uncertain, BPFSNAP_UNCERTAIN_RANGE);
+	assert_int_equal(dev.doubts[BPFSNAP_DOUBT_RANGE].epoch, 9);
+	assert_true(dev.doubts[BPFSNAP_DOUBT_RANGE].count >= 1);
+	assert_true(dev.doubts[BPFSNAP_DOUBT_RANGE].boot_ns > 0);
+	close(disk->fd);
+	untrack(disk);
+}
+
+/* A write while the disk has another size than its map. */
+static void says_that_the_size_is_another(struct disk *disk)
+{
+	static char buf[4096] __attribute__((aligned(4096)));
+	unsigned int slot = SLOT;
+	struct bpfsnap_device dev;
+
+	track(disk, NR_BLK, QUEUE);
+	dev = device_of(disk);
+	dev.nr_sect += 8;
+	put_value(disk->skel->maps.devices, slot, &dev);
+	disk->fd = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	assert_int_equal(pwrite(disk->fd, buf, 4096, 0), 4096);
+	assert_int_equal(device_of(disk).uncertain, BPFSNAP_UNCERTAIN_SIZE);
+	close(disk->fd);
+	untrack(disk);
+}
+
+/* The bytes of this process, under its own cgroup; rows that are taken make way for no one. */
+static void tells_who_writes(struct disk *disk)
+{
+	static char buf[65536] __attribute__((aligned(4096)));
+	static struct bpfsnap_writers all, full;
+	unsigned int slot = SLOT;
+	uint64_t bytes = 0;
+	int fd;
+
+	track(disk, NR_BLK, QUEUE);
+	fd = bpf_map__fd(disk->skel->maps.writers);
+	disk->fd = open(disk->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(pwrite(disk->fd, buf, sizeof(buf), i << 20), sizeof(buf));
+	assert_int_equal(bpf_map_lookup_elem(fd, &slot, &all), 0);
+	for (int i = 0; i < BPFSNAP_WRITER_ROWS; i++)
+		bytes += all.row[i].bytes;
+	assert_int_equal(bytes + all.other.bytes, 10 * sizeof(buf));
+	assert_int_equal(all.other.bytes, 0);
+
+	for (int i = 0; i < BPFSNAP_WRITER_ROWS; i++)
+		full.row[i].cgroup = 1ull << 60 | (unsigned int)i;
+	assert_int_equal(bpf_map_update_elem(fd, &slot, &full, 0), 0);
+	assert_int_equal(pwrite(disk->fd, buf, sizeof(buf), 0), sizeof(buf));
+	assert_int_equal(bpf_map_lookup_elem(fd, &slot, &all), 0);
+	assert_int_equal(all.other.bytes, sizeof(buf));
+	assert_int_equal(all.other.bios, 1);
 	close(disk->fd);
 	untrack(disk);
 }
@@ -247,8 +373,14 @@ static void run(int (*get)(struct disk *), void (*put)(struct disk *))
 		print_message("this kernel has no such disk to give\n");
 		skip();
 	}
-	marks_what_is_written(&disk);
+	marks_what_is_written(&disk, ALL);
+	marks_what_is_written(&disk, QUEUE);
+	marks_what_is_written(&disk, AGAIN);
+	if (disk.takes_requests)
+		marks_what_is_written(&disk, ISSUE);
 	says_what_it_cannot_mark(&disk);
+	says_that_the_size_is_another(&disk);
+	tells_who_writes(&disk);
 	put(&disk);
 }
 

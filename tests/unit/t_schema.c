@@ -12,7 +12,6 @@
 
 #include <json-c/json_tokener.h>
 
-#include "doubt.h"
 #include "interface.h"
 #include "reasons.h"
 #include "schema.h"
@@ -204,10 +203,10 @@ static void make(struct fault *f, enum reason reason)
 		assert_true(fault_storage(f, v, "%s", v) < 0);
 		break;
 	case REASON_GENERATION_CHANGED:
-		assert_true(fault_generation(f, v, v, v) < 0);
+		assert_true(fault_generation(f, v, v, v, v) < 0);
 		break;
 	case REASON_EPOCH_OUT_OF_RANGE:
-		assert_true(fault_epoch(f, v, INT64_MAX, 1, 2) < 0);
+		assert_true(fault_epoch(f, v, INT64_MAX, 1, 2, v) < 0);
 		break;
 	case REASON_CHECKPOINT_NOT_FOUND:
 	case REASON_CHECKPOINT_EXISTS:
@@ -264,39 +263,6 @@ static void test_faults(void **state)
 	schema_free(s[1]);
 }
 
-static void test_doubt(void **state)
-{
-	struct doubt_facts good = { .has_queue = true }, gated = { 0, true, true, true, true, 0 };
-	struct doubt_facts f;
-	char text[768], one[32];
-
-	assert_false(doubt_text(&good, text, sizeof(text)));
-	assert_false(doubt_text(&gated, text, sizeof(text)));
-	for (uint32_t bits = 1; bits < 16; bits++) {
-		f = gated, f.uncertain = bits;
-		assert_true(doubt_text(&f, text, sizeof(text)));
-	}
-	f = gated, f.has_write = false;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = gated, f.has_switch = false;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = gated, f.is_gated = false;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = good, f.has_queue = false;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = good, f.is_gated = true;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = good, f.misses = 1;
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	f = (struct doubt_facts){ .uncertain = ~0u, .has_write = true, .misses = 1 };
-	assert_true(doubt_text(&f, one, sizeof(one)));	/* cut, not overrun */
-	assert_true(doubt_text(&f, text, sizeof(text)));
-	assert_true(strlen(text) < sizeof(text) - 1);
-	assert_false(doubt_counts(1, 2, 1, 2, text, sizeof(text)));
-	assert_true(doubt_counts(1, 2, 1, 3, text, sizeof(text)));
-	assert_true(doubt_counts(1, 2, 0, 2, text, sizeof(text)));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,7 +271,6 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,3 +135,72 @@ pattern() {
 	printf -v last '%015d' $(($2 * 32768 - 1))
 	seq "${sum}000000000000000" "$sum$last"
 }
+
+# make_big DIR - 16 TiB that are not there: a loop device over a sparse file in memory.
+make_big() {
+	local device
+	mkdir "$1/big"
+	mount -t tmpfs tmpfs "$1/big"
+	cleanup_fn umount "$1/big"
+	truncate -s 16T "$1/big/file"
+	device=$(losetup --find --show "$1/big/file")
+	cleanup_fn losetup --detach "$device"
+	echo "$device"
+}
+
+# make_zoned SIZE_MIB ZONE_MIB - a host-managed zoned disk in memory.
+make_zoned() {
+	local name dir
+	modprobe null_blk nr_devices=0
+	mountpoint -q /sys/kernel/config || mount -t configfs config /sys/kernel/config
+	name=$(free_name nullb /sys/block)
+	dir=/sys/kernel/config/nullb/$name
+	mkdir "$dir"
+	cleanup_fn rmdir "$dir"
+	echo 4096 >"$dir/blocksize"
+	echo "$1" >"$dir/size"
+	echo 1 >"$dir/memory_backed"
+	echo 1 >"$dir/zoned"
+	echo "$2" >"$dir/zone_size"
+	echo 1 >"$dir/power"
+	cleanup_fn eval "echo 0 >$dir/power"
+	read -r name <"$dir/index"
+	await_node "/dev/nullb$name"
+}
+
+# make_slow_null_blk SIZE_MIB COMPLETION_NS DEPTH - each request takes so long, and no more
+# than DEPTH of them are on their way.
+make_slow_null_blk() {
+	local name dir
+	modprobe null_blk nr_devices=0
+	mountpoint -q /sys/kernel/config || mount -t configfs config /sys/kernel/config
+	name=$(free_name nullb /sys/block)
+	dir=/sys/kernel/config/nullb/$name
+	mkdir "$dir"
+	cleanup_fn rmdir "$dir"
+	echo "$1" >"$dir/size"
+	echo 4096 >"$dir/blocksize"
+	echo 1 >"$dir/memory_backed"
+	echo 2 >"$dir/irqmode"
+	echo "$2" >"$dir/completion_nsec"
+	echo "$3" >"$dir/hw_queue_depth"
+	echo 1 >"$dir/power"
+	cleanup_fn eval "echo 0 >$dir/power"
+	read -r name <"$dir/index"
+	await_node "/dev/nullb$name"
+}
+
+# make_scsi SIZE_MIB - a SCSI disk in memory; there is only one.
+make_scsi() {
+	local tries=50 names=()
+	modprobe sd_mod
+	modprobe scsi_debug "dev_size_mb=$1"
+	cleanup_fn eval 'for i in 1 2 3 4 5; do rmmod scsi_debug && break; sleep 1; done'
+	until [ -e "${names[0]:-}" ]; do
+		names=(/sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*)
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || { echo "the SCSI disk does not appear" >&2; return 1; }
+		sleep 0.1
+	done
+	await_node "/dev/${names[0]##*/}"
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which commands, passed through to a disk as they are, may change what is on it?
+ *
+ * Such a request tells no place that we could trust, so its disk is in doubt, unless
+ * the command is known to leave the content alone.  The direction alone does not tell:
+ * what moves no data at all (format, sanitize, unmap by range in the command) goes as
+ * "in".  Harmless is what reads, and what is listed here.
+ */
+#ifndef _PASSTHROUGH_BPF_H
+#define _PASSTHROUGH_BPF_H
+
+static __always_inline int is_scsi_harmless(__u8 opcode)
+{
+	switch (opcode) {
+	case 0x00:	/* TEST UNIT READY */
+	case 0x01:	/* REZERO UNIT */
+	case 0x03:	/* REQUEST SENSE */
+	case 0x12:	/* INQUIRY */
+	case 0x16:	/* RESERVE(6) */
+	case 0x17:	/* RELEASE(6) */
+	case 0x1a:	/* MODE SENSE(6) */
+	case 0x1b:	/* START STOP UNIT */
+	case 0x1e:	/* PREVENT ALLOW MEDIUM REMOVAL */
+	case 0x25:	/* READ CAPACITY(10) */
+	case 0x2b:	/* SEEK(10) */
+	case 0x2f:	/* VERIFY(10) */
+	case 0x34:	/* PRE-FETCH(10) */
+	case 0x35:	/* SYNCHRONIZE CACHE(10) */
+	case 0x4d:	/* LOG SENSE */
+	case 0x56:	/* RESERVE(10) */
+	case 0x57:	/* RELEASE(10) */
+	case 0x5a:	/* MODE SENSE(10) */
+	case 0x5e:	/* PERSISTENT RESERVE IN */
+	case 0x5f:	/* PERSISTENT RESERVE OUT */
+	case 0x8f:	/* VERIFY(16) */
+	case 0x90:	/* PRE-FETCH(16) */
+	case 0x91:	/* SYNCHRONIZE CACHE(16) */
+	case 0xa0:	/* REPORT LUNS */
+	case 0xaf:	/* VERIFY(12) */
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int is_nvme_harmless(__u8 opcode)
+{
+	switch (opcode) {
+	case 0x00:	/* Flush */
+	case 0x02:	/* Read */
+	case 0x05:	/* Compare */
+	case 0x0c:	/* Verify */
+	case 0x0d:	/* Reservation Register */
+	case 0x0e:	/* Reservation Report */
+	case 0x11:	/* Reservation Acquire */
+	case 0x15:	/* Reservation Release */
+		return 1;
+	}
+	return 0;
+}
+
+/* Admin commands have a queue without a disk. */
+static __always_inline int is_nvme_admin_harmful(__u8 opcode)
+{
+	switch (opcode) {
+	case 0x0d:	/* Namespace Management */
+	case 0x10:	/* Firmware Commit */
+	case 0x15:	/* Namespace Attachment */
+	case 0x80:	/* Format NVM */
+	case 0x81:	/* Security Send */
+	case 0x84:	/* Sanitize */
+		return 1;
+	}
+	return opcode >= 0xc0;	/* the vendor's own */
+}
+
+/* Drivers keep their part of a request right behind it. */
+static __always_inline void *driver_part(struct request *rq)
+{
+	return (void *)rq + bpf_core_type_size(struct request);
+}
+
+/* Return: BPFSNAP_OPCODE_KNOWN | opcode, or 0. */
+static __always_inline __u32 scsi_opcode(struct request *rq)
+{
+	struct scsi_cmnd *cmd = driver_part(rq);
+	__u8 opcode = 0;
+
+	if (!bpf_core_field_exists(cmd->cmnd) || bpf_core_field_size(cmd->cmnd) < 16)
+		return 0;	/* 5.18 and before: a pointer */
+	if (bpf_probe_read_kernel(&opcode, 1, __builtin_preserve_access_index(&cmd->cmnd)))
+		return 0;
+	return BPFSNAP_OPCODE_KNOWN | opcode;
+}
+
+static __always_inline __u32 nvme_opcode(struct request *rq)
+{
+	struct nvme_request *part = driver_part(rq);
+	void *cmd = 0;
+	__u8 opcode = 0;
+
+	if (!bpf_core_field_exists(part->cmd))
+		return 0;
+	if (bpf_probe_read_kernel(&cmd, sizeof(cmd),
+				  __builtin_preserve_access_index(&part->cmd)))
+		return 0;
+	if (bpf_probe_read_kernel(&opcode, 1, cmd))
+		return 0;
+	return BPFSNAP_OPCODE_KNOWN | opcode;
+}
+
+static __always_inline int is_harmless(const struct request *rq, __u32 opcode, __u32 transport)
+{
+	/* It moves data, and moves it towards us. */
+	if (IS_OP(rq->cmd_flags & OP_MASK, DRV_IN) && rq->__data_len)
+		return 1;
+	if (!opcode)
+		return 0;
+	if (transport == BPFSNAP_TRANSPORT_SCSI)
+		return is_scsi_harmless(opcode);
+	return transport == BPFSNAP_TRANSPORT_NVME && is_nvme_harmless(opcode);
+}
+
+static long doubt_nvme(__u32 slot, __u32 *opcode)
+{
+	struct bpfsnap_device *dev = bpf_map_lookup_elem(&devices, &slot);
+
+	if (dev && dev->dev && dev->transport == BPFSNAP_TRANSPORT_NVME)
+		doubt(slot, BPFSNAP_DOUBT_UNLOCATED, *opcode);
+	return 0;
+}
+
+/*
+ * A queue without a disk that we could name: the admin queue of an NVMe controller, or
+ * a path of a multipath namespace.  Which namespaces it means is not told, so all are.
+ */
+static __always_inline void pass_without_disk(struct request *rq)
+{
+	struct bpfsnap_state *st = get_state();
+	__u32 opcode;
+
+	if (!st || !st->nvme)
+		return;
+	opcode = nvme_opcode(rq);
+	if (opcode && !is_nvme_admin_harmful(opcode))
+		return;
+	if (!opcode && !IS_OP(rq->cmd_flags & OP_MASK, DRV_OUT))
+		return;
+	bpf_loop(BPFSNAP_TRACK_DEVICES, doubt_nvme, &opcode, 0);
+}
+
+static __always_inline void pass_to_disk(struct request *rq, struct bpfsnap_device *dev, __u32 slot)
+{
+	__u32 opcode = 0;
+
+	if (dev->transport == BPFSNAP_TRANSPORT_SCSI)
+		opcode = scsi_opcode(rq);
+	else if (dev->transport == BPFSNAP_TRANSPORT_NVME)
+		opcode = nvme_opcode(rq);
+	if (!is_harmless(rq, opcode, dev->transport))
+		doubt(slot, BPFSNAP_DOUBT_UNLOCATED, opcode);
+}
+
+#endif /* _PASSTHROUGH_BPF_H */

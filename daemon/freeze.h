@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How are filesystems frozen without the module, and thawed whatever happens to us?
+ */
+#ifndef BPFSNAP_FREEZE_H
+#define BPFSNAP_FREEZE_H
+
+#include <stdint.h>
+
+#include "reasons.h"
+#include "sysfs.h"
+
+/**
+ * struct freeze - filesystems that are frozen
+ * @fds: of their mount points
+ * @watch_fd: what the watchdog listens to; -1 if there is none
+ * @watch_pid: of the watchdog
+ */
+struct freeze {
+	int *fds;
+	size_t nr;
+	int watch_fd;
+	int watch_pid;
+};
+
+/**
+ * freeze_begin - freeze the mounted filesystems of some devices
+ * @keys: the devices, top of the stack first
+ * @timeout_ms: after this a child process thaws them, and also if this process dies
+ * @ret_freeze: to be ended by freeze_end(), also after an error
+ *
+ * Errors: FreezeFailed.
+ */
+int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *ret_freeze,
+		 struct fault *fault);
+
+/**
+ * freeze_end - thaw them
+ * Return: 0, or -ETIME if they were thawed before.
+ */
+int freeze_end(struct freeze *freeze);
+
+#endif /* BPFSNAP_FREEZE_H */

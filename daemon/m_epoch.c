@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How is an epoch ended without a snapshot of ours?
+ *
+ * For snapshots that others take: LVM, a cloud, an array.  The boundary comes first, the
+ * snapshot after it.  A write that is issued after the boundary is marked in
+ * the new epoch.  One that was issued before it, and is not done when the snapshot
+ * is taken, must not be missed either:
+ *
+ *   disks that take requests   each request that began before the boundary is marked once
+ *                              more, in the new epoch, when it is issued and when it completes;
+ *                              so nobody has to wait for it
+ *   others (dm, md, zram)      wait until the kernel counts no writes in flight; where it
+ *                              does not count, or never gets there, freeze
+ */
+#include "methods.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <uuid/uuid.h>
+
+#include "device.h"
+#include "freeze.h"
+#include "log.h"
+#include "reach.h"
+#include "stack.h"
+#include "view.h"
+
+enum {
+	BOUNDARY_DEVICES_MAX = 64,
+	BOUNDARY_TIMEOUT_MS = 5000,
+	BOUNDARY_TIMEOUT_MAX_MS = 60000,
+};
+
+/**
+ * struct boundary - an epoch's end on its way
+ * @freezes: filesystems are frozen at it
+ */
+struct boundary {
+	struct tracker *tracker;
+	struct device devices[BOUNDARY_DEVICES_MAX];
+	size_t nr;
+	const char *checkpoint;
+	bool freezes;
+	int64_t timeout_ms;
+	uint32_t ended;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int take_request(const struct call *call, struct boundary *b, struct fault *fault)
+{
+	struct json_object *devices = json_object_object_get(call->args, "devices");
+	struct bpfsnap_device tracked;
+	int r;
+
+	b->tracker = call->daemon->tracker;
+	b->nr = json_object_array_length(devices);
+	b->checkpoint = arg_string(call, "checkpoint");
+	b->freezes = arg_bool(call, "freeze");
+	if (b->nr == 0 || b->nr > BOUNDARY_DEVICES_MAX)
+		return fault_service(fault, REASON_INVALID_PARAMETER, "devices");
+	if (b->checkpoint && !tracker_checkpoint_name_ok(b->checkpoint))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "checkpoint");
+	r = arg_int(call, "timeout_ms", 1, BOUNDARY_TIMEOUT_MAX_MS, BOUNDARY_TIMEOUT_MS,
+		    &b->timeout_ms, fault);
+	if (r >= 0)
+		r = tracker_check(b->tracker, fault);
+	for (size_t i = 0; i < b->nr && r >= 0; i++) {
+		struct device *d = &b->devices[i];
+
+		r = device_resolve(json_object_get_string(json_object_array_get_idx(devices, i)),
+				   d, fault);
+		if (r >= 0 && tracker_device(b->tracker, d->disk_key, &tracked) < 0)
+			r = fault_device(fault, REASON_NOT_ATTACHED, d->name, "%s is not attached.",
+					 d->disk_name);
+	}
+	return r;
+}
+
+/* One checkpoint for each disk; asked before anything is done. */
+static int check_checkpoints(const struct boundary *b, struct fault *fault)
+{
+	_cleanup_(freep) struct tracker_checkpoint *items = NULL;
+	struct bpfsnap_checkpoint unused;
+	size_t nr;
+	int r;
+
+	if (!b->checkpoint)
+		return 0;
+	for (size_t i = 0; i < b->nr; i++)
+		if (tracker_checkpoint_get(b->tracker, b->devices[i].disk_key, b->checkpoint,
+					   &unused) == 0)
+			return fault_checkpoint(fault, REASON_CHECKPOINT_EXISTS,
+						b->devices[i].disk_name, b->checkpoint,
+						"%s has a checkpoint %s already.",
+						b->devices[i].disk_name, b->checkpoint);
+	r = tracker_checkpoints(b->tracker, &items, &nr);
+	if (r < 0)
+		return r;
+	if (nr + b->nr > BPFSNAP_CHECKPOINTS)
+		return fault_plain(fault, REASON_TOO_MANY_CHECKPOINTS,
+				   "There is room for %d checkpoints, and %zu exist.",
+				   BPFSNAP_CHECKPOINTS, nr);
+	return 0;
+}
+
+static int put_checkpoints(const struct boundary *b, struct fault *fault)
+{
+	struct timespec ts;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	for (size_t i = 0; b->checkpoint && i < b->nr && r >= 0; i++) {
+		r = tracker_checkpoint_put(b->tracker, b->devices[i].disk_key, b->checkpoint,
+					   b->ended, (uint64_t)ts.tv_sec * 1000000000 +
+					   (uint64_t)ts.tv_nsec);
+		/* Two partitions of one disk have the same. */
+		if (r == -EEXIST)
+			r = 0;
+		if (r < 0)
+			return fault_system(fault, "checkpoint", r, "Checkpoint %s of %s: %s.",
+					    b->checkpoint, b->devices[i].disk_name, strerror(-r));
+	}
+	return r;
+}
+
+/*
+ * A disk without requests: none of its writes in flight, seen twice.  In between everyone
+ * who had been shown to us, but was not counted yet, has been.
+ */
+static int drain(const struct boundary *b, const struct device *d, int64_t deadline_ms,
+		 struct fault *fault)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct reach reach;
+	uint64_t nr = 0;
+	int seen = 0, r;
+
+	reach_look(d->disk_key, false, &reach);
+	if (reach.takes_requests)
+		return 0;
+	if (!reach.counts_inflight && !b->freezes)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "The kernel does not count what is in flight to %s: freeze, or set its queue/iostats to 1.",
+				    d->disk_name);
+	while (seen < 2) {
+		r = reach_inflight(d->disk_key, &nr);
+		if (r < 0)
+			return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->disk_name,
+					    "%s is gone.", d->disk_name);
+		seen = nr == 0 ? seen + 1 : 0;
+		if (seen < 2 && now_ms() > deadline_ms)
+			return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+					    "%llu writes are in flight to %s, and did not end within %lld ms: freeze, or try again.",
+					    (unsigned long long)nr, d->disk_name,
+					    (long long)b->timeout_ms);
+		if (seen == 1)
+			r = tracker_barrier(b->tracker);
+		else if (seen == 0)
+			nanosleep(&pause, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int move(struct boundary *b, struct fault *fault)
+{
+	int64_t deadline_ms = now_ms() + b->timeout_ms;
+	int r;
+
+	r = tracker_watch_done(b->tracker);
+	if (r >= 0)
+		r = tracker_advance(b->tracker, true, &b->ended);
+	if (r == -EOVERFLOW)
+		return fault_plain(fault, REASON_EPOCHS_EXHAUSTED, "All %d epochs are used.",
+				   BPFSNAP_EPOCH_MAX);
+	if (r < 0)
+		return fault_system(fault, "advance", r, "The epoch cannot be moved: %s.",
+				    strerror(-r));
+	for (size_t i = 0; i < b->nr && r >= 0; i++)
+		r = drain(b, &b->devices[i], deadline_ms, fault);
+	return r;
+}
+
+static int move_frozen(struct boundary *b, struct fault *fault)
+{
+	_cleanup_(keys_done) struct keys keys = { 0 };
+	uint32_t targets[BOUNDARY_DEVICES_MAX];
+	struct freeze freeze;
+	int r, thawed;
+
+	for (size_t i = 0; i < b->nr; i++)
+		targets[i] = b->devices[i].key;
+	r = stack_above(targets, b->nr, &keys);
+	if (r < 0)
+		return fault_system(fault, "stack", r,
+				    "What stands on the devices cannot be determined: %s.",
+				    strerror(-r));
+	r = freeze_begin(&keys, (uint32_t)b->timeout_ms, &freeze, fault);
+	if (r >= 0)
+		r = move(b, fault);
+	thawed = freeze_end(&freeze);
+	if (r >= 0 && thawed < 0)
+		return fault_device(fault, REASON_FREEZE_FAILED, b->devices[0].name,
+				    "The filesystems were thawed after %lld ms, before the boundary was made.",
+				    (long long)b->timeout_ms);
+	return r;
+}
+
+static struct json_object *show(const struct boundary *b, const struct view *view,
+				const struct device *d)
+{
+	struct json_object *o = json_object_new_object();
+	char reason[VIEW_REASON_MAX], generation[37] = "";
+	struct bpfsnap_device tracked;
+	bool is_tracked = tracker_device(b->tracker, d->disk_key, &tracked) == 0, is_doubtful;
+
+	if (is_tracked)
+		uuid_unparse_lower(tracked.generation, generation);
+	is_doubtful = view_doubt(view, d->disk_key, is_tracked ? &tracked : NULL, reason,
+				 sizeof(reason));
+	put_string(o, "device", d->name);
+	put_string(o, "generation", generation);
+	put_u64(o, "since", b->ended);
+	view_put_state(o, "ok", is_doubtful ? reason : NULL);
+	return o;
+}
+
+int method_advance_epoch(struct call *call, struct fault *fault)
+{
+	_cleanup_(view_done) struct view view = { 0 };
+	struct boundary *b = calloc(1, sizeof(*b));
+	struct json_object *devices;
+	int r;
+
+	if (!b)
+		return -ENOMEM;
+	r = take_request(call, b, fault);
+	if (r >= 0)
+		r = check_checkpoints(b, fault);
+	if (r >= 0)
+		r = view_take(b->tracker, &view);
+	if (r >= 0)
+		r = b->freezes ? move_frozen(b, fault) : move(b, fault);
+	if (r >= 0)
+		r = put_checkpoints(b, fault);
+	if (r >= 0) {
+		devices = json_object_new_array();
+		for (size_t i = 0; i < b->nr; i++)
+			json_object_array_add(devices, show(b, &view, &b->devices[i]));
+		call->reply = json_object_new_object();
+		json_object_object_add(call->reply, "devices", devices);
+		log_info("ended epoch %u", b->ended);
+	}
+	free(b);
+	return r;
+}

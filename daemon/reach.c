@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which ways to change a disk can the tracking programs not see?
+ *
+ * DAX             memory of the disk is written without any request.
+ * bcache above    on 6.1 it sends the bios that it got on to the disk below, and these
+ *                 pass block_bio_queue unseen and block_bio_remap not at all.  A disk that takes
+ *                 requests shows them at block_rq_issue.
+ * md above        the same, but for block_bio_remap; levels that are not known here are doubted.
+ * multipath above its clones are requests, not bios: where the gate is what tells.
+ */
+#include "reach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sysfs.h"
+
+static bool is_text(uint32_t key, const char *file, const char *text)
+{
+	char line[64];
+
+	return sysfs_string(key, file, line, sizeof(line)) == 0 && strcmp(line, text) == 0;
+}
+
+static bool begins_with(uint32_t key, const char *file, const char *text)
+{
+	char line[160];
+
+	return sysfs_string(key, file, line, sizeof(line)) == 0 &&
+	       strncmp(line, text, strlen(text)) == 0;
+}
+
+static void say(struct reach *reach, uint32_t doubts, const char *sentence)
+{
+	size_t len = strlen(reach->text);
+
+	reach->doubts |= doubts;
+	if (!strstr(reach->text, sentence))
+		snprintf(reach->text + len, sizeof(reach->text) - len, "%s%s", len ? " " : "",
+			 sentence);
+}
+
+/* All levels whose members md sends clones to, or the bio itself by block_bio_remap. */
+static bool is_known_level(uint32_t md_key)
+{
+	static const char *const levels[] = {
+		"linear", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		if (is_text(md_key, "md/level", levels[i]))
+			return true;
+	return false;
+}
+
+/* Does this kernel's bcache clone the bios that it passes on? Its own BTF tells by a field. */
+static bool bcache_clones(void)
+{
+	static const char field[] = "orig_bio";
+	char path[512], text[4096 + sizeof(field)];
+	size_t kept = 0, n;
+	bool is_found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/kernel/btf/bcache", sysfs_root);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!is_found && (n = fread(text + kept, 1, 4096, f)) > 0) {
+		size_t len = kept + n;
+
+		is_found = memmem(text, len, field, sizeof(field)) != NULL;
+		kept = len < sizeof(field) ? len : sizeof(field);
+		memmove(text, text + len - kept, kept);
+	}
+	fclose(f);
+	return is_found;
+}
+
+static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
+{
+	char name[64] = "";
+
+	reach->has_holder = true;
+	(void)sysfs_name(holder, name, sizeof(name));
+	if (sysfs_has(holder, "bcache") || strncmp(name, "/dev/bcache", 11) == 0) {
+		if (!is_gated && !reach->takes_requests && !bcache_clones())
+			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
+			    "bcache writes to it in a way that this kernel does not show.");
+	} else if (sysfs_has(holder, "md")) {
+		if (!is_gated && !reach->takes_requests && !is_known_level(holder))
+			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
+			    "An md array of an unknown level writes to it.");
+	} else if (is_gated && begins_with(holder, "dm/uuid", "mpath-")) {
+		say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
+		    "It is a path of a multipath device, whose writes pass no gate: attach that device.");
+	}
+}
+
+static void look_at_holders(uint32_t disk_key, bool is_gated, struct reach *reach)
+{
+	_cleanup_(keys_done) struct keys members = { 0 }, holders = { 0 };
+
+	if (keys_add(&members, disk_key) < 0 ||
+	    sysfs_children(disk_key, "", "partition", &members) < 0)
+		return;
+	for (size_t i = 0; i < members.nr; i++) {
+		(void)sysfs_children(members.items[i], "holders", NULL, &holders);
+		/* A backing disk of bcache that is registered but has no device yet. */
+		if (sysfs_has(members.items[i], "bcache") && !is_gated && !reach->takes_requests &&
+		    !bcache_clones())
+			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
+			    "bcache writes to it in a way that this kernel does not show.");
+	}
+	for (size_t i = 0; i < holders.nr; i++)
+		look_at_holder(holders.items[i], is_gated, reach);
+}
+
+static uint32_t zone_sectors(uint32_t disk_key)
+{
+	uint64_t sect = 0;
+
+	if (!sysfs_has(disk_key, "queue/zoned") || is_text(disk_key, "queue/zoned", "none"))
+		return 0;
+	(void)sysfs_u64(disk_key, "queue/chunk_sectors", &sect);
+	return (uint32_t)sect;
+}
+
+static enum bpfsnap_transport transport_of(uint32_t disk_key)
+{
+	char name[64] = "";
+
+	(void)sysfs_name(disk_key, name, sizeof(name));
+	if (strncmp(name, "/dev/nvme", 9) == 0)
+		return BPFSNAP_TRANSPORT_NVME;
+	/* Only SCSI devices have a directory of this name. */
+	return sysfs_has(disk_key, "device/scsi_device") ? BPFSNAP_TRANSPORT_SCSI :
+							   BPFSNAP_TRANSPORT_OTHER;
+}
+
+void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach)
+{
+	struct reach reach = { 0 };
+
+	(void)sysfs_u64(disk_key, "diskseq", &reach.diskseq);
+	reach.zone_sect = zone_sectors(disk_key);
+	reach.transport = transport_of(disk_key);
+	reach.takes_requests = sysfs_has(disk_key, "mq");
+	reach.counts_inflight = is_text(disk_key, "queue/iostats", "1");
+	if (is_text(disk_key, "queue/dax", "1"))
+		say(&reach, BPFSNAP_UNCERTAIN_DAX,
+		    "It can be mapped into memory (DAX), and what is written there is not seen.");
+	look_at_holders(disk_key, is_gated, &reach);
+	*ret_reach = reach;
+}
+
+int reach_inflight(uint32_t disk_key, uint64_t *ret_nr)
+{
+	unsigned long long reads, writes;
+	char line[64];
+	int r;
+
+	r = sysfs_string(disk_key, "inflight", line, sizeof(line));
+	if (r < 0)
+		return r;
+	if (sscanf(line, "%llu %llu", &reads, &writes) != 2)
+		return -EBADMSG;
+	*ret_nr = writes;
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which ways to change a disk can the tracking programs not see?
+ */
+#ifndef BPFSNAP_REACH_H
+#define BPFSNAP_REACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/types.h>
+
+#include "bpfsnap_track.h"
+
+/**
+ * struct reach - what matters of a disk
+ * @diskseq: 0 where the kernel does not tell
+ * @zone_sect: 0 if it has no zones
+ * @takes_requests: on_issue sees all that is written to it
+ * @counts_inflight: the kernel counts what is in flight
+ * @has_holder: something stands on it
+ * @doubts: bits of enum bpfsnap_uncertain that its kind alone gives reason for
+ * @text: these reasons as sentences; empty if there are none
+ */
+struct reach {
+	uint64_t diskseq;
+	uint32_t zone_sect;
+	enum bpfsnap_transport transport;
+	bool takes_requests;
+	bool counts_inflight;
+	bool has_holder;
+	uint32_t doubts;
+	char text[512];
+};
+
+/**
+ * reach_look - what sysfs tells of a whole disk
+ * @is_gated: the module shows every bio of it
+ */
+void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach);
+
+/** reach_inflight - writes in flight to a disk, as the kernel counts. Return: 0 or -errno */
+int reach_inflight(uint32_t disk_key, uint64_t *ret_nr);
+
+#endif /* BPFSNAP_REACH_H */

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is it said from the start what cannot be seen of a disk?
+ */
+#include "unit.h"
+
+#include <ftw.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "reach.h"
+#include "sysfs.h"
+
+enum { VDA = 254 << 20, PMEM = 259 << 20, MD0 = 9 << 20, BCACHE = 252 << 20, DM0 = 253 << 20 };
+
+static char root[64];
+
+static void put(const char *path, const char *text)
+{
+	char full[256], *slash;
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s/%s", root, path);
+	for (slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(full, 0755);
+		*slash = '/';
+	}
+	f = fopen(full, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void link_to(const char *path, const char *target)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s/%s", root, path);
+	assert_int_equal(symlink(target, full), 0);
+}
+
+static void add(const char *name, const char *dev)
+{
+	char path[128], target[128];
+
+	snprintf(path, sizeof(path), "block/%s/dev", name);
+	put(path, dev);
+	snprintf(path, sizeof(path), "block/%s/holders/x", name);
+	put(path, "");
+	snprintf(path, sizeof(path), "dev/block/%s", dev);
+	snprintf(target, sizeof(target), "../../block/%s", name);
+	link_to(path, target);
+}
+
+static int set_up(void **state)
+{
+	strcpy(root, "/tmp/t_reach.XXXXXX");
+	assert_non_null(mkdtemp(root));
+	sysfs_root = root;
+	put("dev/block/x", "");
+	add("vda", "254:0");
+	put("block/vda/diskseq", "17\n");
+	put("block/vda/queue/iostats", "1\n");
+	put("block/vda/inflight", "       3        5\n");
+	add("pmem0", "259:0");
+	add("md0", "9:0");
+	add("bcache0", "252:0");
+	add("dm-0", "253:0");
+	return 0;
+}
+
+static int forget(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	return nftw(root, forget, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void hold(const char *disk, const char *holder)
+{
+	char path[128], target[128];
+
+	snprintf(path, sizeof(path), "block/%s/holders/%s", disk, holder);
+	snprintf(target, sizeof(target), "../../%s", holder);
+	link_to(path, target);
+}
+
+static uint32_t doubts(uint32_t key, bool is_gated)
+{
+	struct reach reach;
+
+	reach_look(key, is_gated, &reach);
+	assert_int_equal(reach.doubts == 0, reach.text[0] == '\0');
+	return reach.doubts;
+}
+
+static void test_plain(void **state)
+{
+	struct reach reach;
+	uint64_t nr;
+
+	reach_look(VDA, false, &reach);
+	assert_int_equal(reach.doubts, 0);
+	assert_int_equal(reach.diskseq, 17);
+	assert_int_equal(reach.zone_sect, 0);
+	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_OTHER);
+	assert_true(reach.counts_inflight);
+	assert_false(reach.takes_requests);
+	assert_false(reach.has_holder);
+	assert_int_equal(reach_inflight(VDA, &nr), 0);
+	assert_int_equal(nr, 5);
+	put("block/vda/mq/0/x", "");
+	put("block/vda/device/scsi_device/x", "");
+	put("block/vda/queue/zoned", "host-managed\n");
+	put("block/vda/queue/chunk_sectors", "524288\n");
+	reach_look(VDA, false, &reach);
+	assert_true(reach.takes_requests);
+	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_SCSI);
+	assert_int_equal(reach.zone_sect, 524288);
+	assert_int_equal(reach.doubts, 0);
+}
+
+static void test_dax(void **state)
+{
+	put("block/pmem0/queue/dax", "1\n");
+	assert_int_equal(doubts(PMEM, false), BPFSNAP_UNCERTAIN_DAX);
+	assert_int_equal(doubts(PMEM, true), BPFSNAP_UNCERTAIN_DAX);
+	put("block/pmem0/queue/dax", "0\n");
+	assert_int_equal(doubts(PMEM, false), 0);
+}
+
+static void test_bcache(void **state)
+{
+	put("block/bcache0/bcache/x", "");
+	hold("vda", "bcache0");
+	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(VDA, true), 0);		/* the gate shows it */
+	put("kernel/btf/bcache", "struct\0orig_bio_or_so");
+	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	put("block/vda/mq/0/x", "");
+	assert_int_equal(doubts(VDA, false), 0);	/* requests show it */
+}
+
+static void test_bcache_clones(void **state)
+{
+	char path[128];
+	FILE *f;
+
+	put("block/vda/bcache/x", "");
+	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	put("kernel/btf/bcache", "");
+	snprintf(path, sizeof(path), "%s/kernel/btf/bcache", root);
+	f = fopen(path, "w");
+	/* Across the border of two pieces of the file. */
+	for (int i = 0; i < 4092; i++)
+		fputc('x', f);
+	fwrite("orig_bio\0end", 1, 13, f);
+	fclose(f);
+	assert_int_equal(doubts(VDA, false), 0);
+}
+
+static void test_md(void **state)
+{
+	struct reach reach;
+
+	put("block/md0/md/level", "raid1\n");
+	hold("vda", "md0");
+	assert_int_equal(doubts(VDA, false), 0);
+	reach_look(VDA, false, &reach);
+	assert_true(reach.has_holder);
+	put("block/md0/md/level", "faulty\n");
+	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(VDA, true), 0);
+}
+
+static void test_multipath(void **state)
+{
+	put("block/dm-0/dm/uuid", "LVM-x\n");
+	hold("vda", "dm-0");
+	assert_int_equal(doubts(VDA, true), 0);
+	put("block/dm-0/dm/uuid", "mpath-3600\n");
+	assert_int_equal(doubts(VDA, true), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(VDA, false), 0);	/* on_issue sees its requests */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dax, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bcache, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bcache_clones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_md, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_multipath, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
