@@ -43,6 +43,9 @@ $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 bench-bpf: all tools ## what tracking costs on this machine, by the kernel's own statistics (root)
 	$(Q)tests/bpf/host tests/bench/bpf-cost
 
+bench: all tools vm-modules ## how much longer the ways of a write and a read are, in virtual time
+	$(Q)set -e; for k in $(KERNELS); do $(VM)/run $$k tests/bench/path-length; done
+
 check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
 
@@ -54,5 +57,5 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules tools bench-bpf
+.PHONY: vm-modules tools bench bench-bpf
 -include $(wildcard $(B)/tests/bpf/*.d)

@@ -134,6 +134,7 @@ static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool di
 		.logical_block_size = lbs_bytes,
 		.physical_block_size = PAGE_SIZE,
 		.max_hw_discard_sectors = discards ? UINT_MAX >> SECTOR_SHIFT : 0,
+		.discard_granularity = lbs_bytes,
 	};
 
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
@@ -147,6 +148,7 @@ static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool di
 		return ERR_PTR(-ENOMEM);
 	blk_queue_logical_block_size(disk->queue, lbs_bytes);
 	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
+	disk->queue->limits.discard_granularity = lbs_bytes;
 	if (discards)
 		blk_queue_max_discard_sectors(disk->queue, UINT_MAX >> SECTOR_SHIFT);
 	return disk;
