@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <uuid/uuid.h>
 
@@ -19,11 +20,29 @@
 #include "kctl.h"
 #include "log.h"
 
-/* A symbolic link for each file: named like its snapshot, pointing to the file. */
+/*
+ * A symbolic link for each file: named like its snapshot, and after a dot its filesystem,
+ * pointing to the file.
+ */
 #define RECORDS_DIR	"/var/lib/bpfsnap/aside"
 #define FILE_PREFIX	".bpfsnap-"
 
-enum { ZEROS_BYTES = 1 << 20 };
+enum {
+	ZEROS_BYTES = 1 << 20,
+	FS_TEXT_MAX = 17,
+};
+
+/* Which filesystem is mounted at @dir?  Return: 0 or -errno. */
+static int filesystem_of(const char *dir, char *ret_text, size_t room)
+{
+	struct statfs fs;
+
+	if (statfs(dir, &fs) < 0)
+		return -errno;
+	snprintf(ret_text, room, "%08x%08x", (unsigned int)fs.f_fsid.__val[0],
+		 (unsigned int)fs.f_fsid.__val[1]);
+	return 0;
+}
 
 static int make_records_dir(void)
 {
@@ -74,16 +93,18 @@ static int create_file(const char *path, uint64_t len_bytes)
 
 int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes)
 {
-	char text[37], path[PATH_MAX], record[PATH_MAX];
+	char text[37], fs[FS_TEXT_MAX], path[PATH_MAX], record[PATH_MAX];
 	int r;
 
 	r = make_records_dir();
+	if (r >= 0)
+		r = filesystem_of(dir, fs, sizeof(fs));
 	if (r < 0)
 		return r;
 	uuid_unparse_lower(id, text);
 	if (snprintf(path, sizeof(path), "%s/" FILE_PREFIX "%s", dir, text) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	snprintf(record, sizeof(record), RECORDS_DIR "/%s", text);
+	snprintf(record, sizeof(record), RECORDS_DIR "/%s.%s", text, fs);
 	/* The record first: a file without one would stay for ever. */
 	if (symlink(path, record) < 0)
 		return -errno;
@@ -95,33 +116,52 @@ int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes)
 	return r;
 }
 
+/* The snapshot that a record is about.  Return: is it one of ours? */
+static bool parse_record(const char *name, char ret_text[37], const char **ret_fs)
+{
+	uuid_t id;
+
+	if (strnlen(name, 38) < 38 || name[36] != '.')
+		return false;
+	memcpy(ret_text, name, 36);
+	ret_text[36] = '\0';
+	*ret_fs = name + 37;
+	return uuid_parse(ret_text, id) == 0;
+}
+
 static bool is_held(const struct bpfsnap_snap_info *infos, size_t nr, const char *text)
 {
 	uuid_t id;
 
 	if (uuid_parse(text, id) < 0)
-		return true;	/* none of ours */
+		return true;
 	for (size_t i = 0; i < nr; i++)
 		if (memcmp(infos[i].id, id, sizeof(id)) == 0)
 			return true;
 	return false;
 }
 
-static void remove_file(const char *text)
+static void remove_file(const char *name, const char *text, const char *fs)
 {
-	char record[PATH_MAX], path[PATH_MAX];
-	const char *name;
+	char record[PATH_MAX], path[PATH_MAX], dir[PATH_MAX], there[FS_TEXT_MAX];
+	char *slash;
 	ssize_t len;
 
-	snprintf(record, sizeof(record), RECORDS_DIR "/%s", text);
+	snprintf(record, sizeof(record), RECORDS_DIR "/%s", name);
 	len = readlink(record, path, sizeof(path) - 1);
 	if (len < 0)
 		return;
 	path[len] = '\0';
-	name = strrchr(path, '/');
-	if (name && strncmp(name + 1, FILE_PREFIX, strlen(FILE_PREFIX)) == 0 &&
-	    strcmp(name + 1 + strlen(FILE_PREFIX), text) == 0 && unlink(path) < 0 && errno != ENOENT) {
-		/* Not mounted any more, or the module has not let go of it yet: next time. */
+	memcpy(dir, path, (size_t)len + 1);
+	slash = strrchr(dir, '/');
+	if (!slash || strncmp(slash + 1, FILE_PREFIX, strlen(FILE_PREFIX)) != 0 ||
+	    strcmp(slash + 1 + strlen(FILE_PREFIX), text) != 0)
+		return;
+	slash[slash == dir] = '\0';
+	/* Another one, or none, is mounted there: the file is on its own, for later. */
+	if (filesystem_of(dir, there, sizeof(there)) < 0 || strcmp(there, fs) != 0)
+		return;
+	if (unlink(path) < 0 && errno != ENOENT) {
 		log_warning("%s cannot be removed yet: %s", path, strerror(errno));
 		return;
 	}
@@ -141,8 +181,12 @@ void aside_clean(void)
 	dir = opendir(RECORDS_DIR);
 	if (!dir)
 		return;
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && !is_held(infos, nr, entry->d_name))
-			remove_file(entry->d_name);
+	while ((entry = readdir(dir))) {
+		const char *fs;
+		char text[37];
+
+		if (parse_record(entry->d_name, text, &fs) && !is_held(infos, nr, text))
+			remove_file(entry->d_name, text, fs);
+	}
 	closedir(dir);
 }

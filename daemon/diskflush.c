@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -30,21 +32,20 @@ static void log_dm(int level, const char *file, int line, int error_class, const
 	va_end(ap);
 }
 
-static int run(int type, uint32_t disk_key)
+static struct dm_task *make_task(int type, uint32_t disk_key)
 {
 	struct dm_task *task = dm_task_create(type);
-	int r = -ENOMEM;
 
 	if (!task)
-		return r;
+		return NULL;
 	dm_task_set_major(task, (int)key_major(disk_key));
 	dm_task_set_minor(task, (int)key_minor(disk_key));
-	if (dm_task_run(task))
-		r = 0;
-	else
-		r = -(dm_task_get_errno(task) ?: EIO);
-	dm_task_destroy(task);
-	return r;
+	return task;
+}
+
+static int run(struct dm_task *task)
+{
+	return dm_task_run(task) ? 0 : -(dm_task_get_errno(task) ?: EIO);
 }
 
 /* Only there to end a system call. */
@@ -63,25 +64,56 @@ static void set_timer(unsigned int timeout_ms)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static int suspend_for_a_moment(struct dm_task *suspend, struct dm_task *resume,
+				uint32_t disk_key, unsigned int timeout_ms)
+{
+	enum { RESUME_TRIES = 50, RESUME_WAIT_MS = 100 };
+	int r;
+
+	set_timer(timeout_ms);
+	r = run(suspend);
+	set_timer(0);
+	if (r < 0)
+		return r == -EINTR ? -ETIMEDOUT : r;	/* it goes on as before */
+	for (int i = 0; i < RESUME_TRIES; i++) {
+		r = run(resume);
+		if (r >= 0)
+			return 0;
+		usleep(RESUME_WAIT_MS * 1000);
+	}
+	log_err("device-mapper device %u:%u was suspended to flush it and cannot be resumed (%s): use 'dmsetup resume'",
+		key_major(disk_key), key_minor(disk_key), strerror(-r));
+	return r;
+}
+
+/*
+ * The device may be the one that this program lives on: all that happens until it is
+ * resumed is prepared before, and in memory.
+ */
 static int dm_flush(uint32_t disk_key, unsigned int timeout_ms)
 {
 	const struct sigaction action = { .sa_handler = on_alarm };
+	struct dm_task *suspend, *resume;
 	struct sigaction before;
-	int r;
+	int r = -ENOMEM;
 
 	if (!sysfs_has(disk_key, "dm/name"))
 		return 0;
 	dm_log_with_errno_init(log_dm);
 	sigaction(SIGALRM, &action, &before);
-	set_timer(timeout_ms);
-	r = run(DM_DEVICE_SUSPEND, disk_key);
-	set_timer(0);
+	suspend = make_task(DM_DEVICE_SUSPEND, disk_key);
+	resume = make_task(DM_DEVICE_RESUME, disk_key);
+	if (suspend && resume && mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		r = -errno;
+	else if (suspend && resume)
+		r = suspend_for_a_moment(suspend, resume, disk_key, timeout_ms);
+	munlockall();
+	if (suspend)
+		dm_task_destroy(suspend);
+	if (resume)
+		dm_task_destroy(resume);
 	sigaction(SIGALRM, &before, NULL);
-	if (r == -EINTR)
-		return -ETIMEDOUT;	/* it goes on as before */
-	if (r < 0)
-		return r;
-	return run(DM_DEVICE_RESUME, disk_key);
+	return r;
 }
 
 /* md accounts what it has taken; it has no way of being told to finish it. */

@@ -142,6 +142,25 @@ int fsdev_of_path(const char *path, struct keys *ret_keys, char *ret_type, size_
 	return r < 0 ? r : 0;
 }
 
+int fsdev_of_number(unsigned int major_nr, unsigned int minor_nr, struct keys *ret_keys)
+{
+	_cleanup_(put_table) struct libmnt_table *table = NULL;
+	struct libmnt_fs *fs;
+	int r;
+
+	if (major_nr != 0) {
+		r = keys_add(ret_keys, key_make(major_nr, minor_nr));
+		return r < 0 ? r : 0;
+	}
+	table = mnt_new_table_from_file("/proc/self/mountinfo");
+	if (!table)
+		return -ENOMEM;
+	fs = mnt_table_find_devno(table, makedev(major_nr, minor_nr), MNT_ITER_BACKWARD);
+	if (!fs)
+		return -EOPNOTSUPP;
+	return fsdev_of_path(mnt_fs_get_target(fs), ret_keys, NULL, 0);
+}
+
 bool fsdev_is_loop(uint32_t key)
 {
 	return sysfs_has(key, "loop/backing_file");

@@ -17,6 +17,9 @@
  */
 int fsdev_of_path(const char *path, struct keys *ret_keys, char *ret_type, size_t room);
 
+/** fsdev_of_number - the same, by the number that stat() shows for its files */
+int fsdev_of_number(unsigned int major_nr, unsigned int minor_nr, struct keys *ret_keys);
+
 /** fsdev_of_loop - the devices of the filesystem that a loop device's file is on */
 int fsdev_of_loop(uint32_t loop_key, struct keys *ret_keys);
 

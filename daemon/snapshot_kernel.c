@@ -8,18 +8,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <uuid/uuid.h>
 
-#include "aside.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
 #include "stack.h"
+#include "storage.h"
 #include "tracker.h"
 
 enum {
@@ -85,127 +83,14 @@ static int op_is_above(void *ctx, const struct device *upper, const struct devic
 	return 0;
 }
 
-static bool is_planned(const struct snapshot_plan *plan, uint32_t disk_key)
-{
-	for (size_t i = 0; i < plan->nr_ranges; i++)
-		if (plan->ranges[i].disk_key == disk_key)
-			return true;
-	return false;
-}
-
-/* The chains that end on a disk of the snapshot: how many, and the first. */
-static size_t count_own(const struct snapshot_plan *plan, const struct chains *chains,
-			const struct chain **ret_first)
-{
-	size_t nr = 0;
-
-	for (size_t i = 0; i < chains->nr; i++)
-		if (is_planned(plan, chains->items[i].disk_key) && nr++ == 0)
-			*ret_first = &chains->items[i];
-	return nr;
-}
-
-/*
- * A file on the snapshot's own disk can be set aside and pinned, if its filesystem is on
- * that very disk: with another device of the snapshot in between or below, what is
- * written there would be copied there.
- */
-static int check_own(struct snapshot_plan *plan, const struct chains *chains,
-		     const struct chain *own, size_t nr_own, struct fault *fault)
-{
-	const char *dir = plan->request->storage;
-
-	if (nr_own > 1 || own != &chains->items[0])
-		return fault_storage(fault, dir, "Old content cannot be kept on a device of the snapshot: %s.",
-				     own->text);
-	if (!plan->request->limit_bytes)
-		return fault_storage(fault, dir,
-				     "Old content cannot be kept on the snapshot's own disk without a limit: %s. With a limit, so much is set aside there beforehand.",
-				     own->text);
-	if (plan->request->writable)
-		return fault_storage(fault, dir,
-				     "Images that take writes need a storage that is not on the snapshot's own disk: %s.",
-				     own->text);
-	plan->storage_kind = STORAGE_PINNED;
-	return 0;
-}
-
-static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *fault)
-{
-	_cleanup_(chains_done) struct chains chains = { 0 };
-	const char *path = plan->request->storage;
-	const struct chain *own;
-	int r;
-
-	r = stack_below(key, &chains);
-	if (r < 0)
-		return fault_storage(fault, path, "What %s stands on cannot be determined: %s.", path,
-				     strerror(-r));
-	if (count_own(plan, &chains, &own) > 0)
-		return fault_storage(fault, path,
-				     "Old content cannot be kept on a device of the snapshot: %s.",
-				     own->text);
-	plan->storage_kind = STORAGE_DEVICE;
-	return 0;
-}
-
 static int op_check_storage(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 {
-	_cleanup_(chains_done) struct chains chains = { 0 };
-	const char *path = plan->request->storage;
-	const struct chain *own;
-	struct stat st;
-	size_t nr_own;
-	int r;
-
-	if (path[0] != '/')
-		return fault_storage(fault, path, "A storage is named by an absolute path.");
-	if (stat(path, &st) < 0)
-		return fault_storage(fault, path, "%s: %s.", path, strerror(errno));
-	if (S_ISBLK(st.st_mode))
-		return check_device(plan, key_make(major(st.st_rdev), minor(st.st_rdev)), fault);
-	if (!S_ISDIR(st.st_mode))
-		return fault_storage(fault, path, "%s is neither a directory nor a block device.", path);
-	r = stack_below_path(path, &chains, fault);
-	if (r < 0)
-		return r;
-	plan->storage_kind = STORAGE_FILES;
-	nr_own = count_own(plan, &chains, &own);
-	return nr_own > 0 ? check_own(plan, &chains, own, nr_own, fault) : 0;
-}
-
-static int open_storage(const struct snapshot_plan *plan)
-{
-	const char *path = plan->request->storage;
-	int fd;
-
-	if (plan->storage_kind == STORAGE_DEVICE)
-		return open(path, O_RDWR | O_CLOEXEC);
-	if (plan->storage_kind == STORAGE_PINNED) {
-		fd = aside_create(path, plan->id, plan->request->limit_bytes);
-		errno = fd < 0 ? -fd : 0;
-		return fd;
-	}
-	/* Past the page cache where the filesystem can do that. */
-	fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
-	return fd < 0 && errno == EINVAL ? open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : fd;
+	return storage_check(plan, fault);
 }
 
 static int op_open_store(void *ctx, const struct snapshot_plan *plan, struct fault *fault)
 {
-	_cleanup_(closep) int fd = open_storage(plan);
-	const char *path = plan->request->storage;
-
-	if (fd >= 0)
-		return TAKE_FD(fd);
-	if (errno == EOPNOTSUPP || errno == EISDIR)
-		return fault_storage(fault, path,
-				     "The filesystem of %s has no unnamed temporary files.", path);
-	if (plan->storage_kind == STORAGE_PINNED)
-		return fault_storage(fault, path, "%" PRIu64 " bytes cannot be set aside in %s: %s.",
-				     plan->request->limit_bytes, path, strerror(errno));
-	return fault_storage(fault, path, "%s cannot be opened for old content: %s.", path,
-			     strerror(errno));
+	return storage_open(plan, fault);
 }
 
 static void op_close_store(void *ctx, int fd)
@@ -277,7 +162,8 @@ static int explain_store(const struct snapshot_plan *plan, const struct device *
 
 	switch (-error) {
 	case EBUSY:
-		why = "it is in use";
+		why = plan->storage_kind == STORAGE_PINNED ?
+		      "there is a snapshot of the disk already" : "it is in use";
 		break;
 	case EXDEV:
 		why = "it is on a device of the snapshot, or on one whose snapshot is stored there, or on a filesystem to be frozen";
@@ -323,7 +209,8 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 			device_name(plan->freeze.items[create->failed_index], name, sizeof(name));
 		return fault_device(fault, REASON_FREEZE_FAILED, name,
 				    "The filesystem on %s could not be frozen: %s.", name,
-				    strerror(-error));
+				    error == -EXDEV ? "old content of a device of this snapshot is stored there" :
+						      strerror(-error));
 	case BPFSNAP_STEP_DRAIN:
 		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->name,
 				    "Writes in flight to %s did not end within %u ms.",

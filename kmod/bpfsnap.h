@@ -86,7 +86,10 @@ struct bpfsnap_passed {
  * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
  * @read: pieces whose old content has been read
- * @starved: jobs that wait for memory or for another job's piece; the worker's
+ * @is_working: @work is running, and will look at @read once more
+ * @starved: jobs that wait for memory; the worker's
+ * @nr_starved: how many
+ * @blocked: jobs that wait for another job's piece; the worker's
  * @wq: ordered, with a rescuer of its own: writeback may depend on it alone
  * @work: deals with all of these
  * @retry: queues @work when nothing else might
@@ -116,7 +119,10 @@ struct bpfsnap_origin {
 	atomic64_t diverted;
 
 	struct llist_head read;
+	bool is_working;
 	struct list_head starved;
+	unsigned int nr_starved;
+	struct list_head blocked;
 	struct workqueue_struct *wq;
 	struct work_struct work;
 	struct delayed_work retry;
@@ -356,6 +362,9 @@ void bpfsnap_gate_open(struct bpfsnap_origin *origin);
 /* What has passed.  Exact only while the gate is closed and drained. */
 struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin);
 
+/* A piece has been read; @read is its node.  Context: any. */
+void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read);
+
 /**
  * bpfsnap_gate_report() - sectors have changed without a bio that was seen
  *
@@ -415,6 +424,9 @@ int bpfsnap_range_make(struct bpfsnap_snapshot *snap, const struct bpfsnap_ioc_s
 		       const struct bpfsnap_snap_device *device, u32 *ret_step);
 void bpfsnap_range_free(struct bpfsnap_range *range);
 
+/* Is there a disk of which both have ranges? */
+bool bpfsnap_share_disk(const struct bpfsnap_snapshot *a, const struct bpfsnap_snapshot *b);
+
 /* Do the ranges and stores of @snap go together, and with those of other snapshots? */
 int bpfsnap_ranges_check(const struct bpfsnap_snapshot *snap, u32 *ret_step, u32 *ret_index);
 
@@ -454,7 +466,8 @@ bool bpfsnap_cow_needed(const struct bpfsnap_origin *origin, const struct bio *b
 enum bpfsnap_cow {
 	BPFSNAP_COW_DONE,	/* all that it needs is copied */
 	BPFSNAP_COW_READING,	/* its last piece to be read starts it again */
-	BPFSNAP_COW_STARVED,	/* try again when something has happened */
+	BPFSNAP_COW_BLOCKED,	/* another job's piece is being read */
+	BPFSNAP_COW_STARVED,	/* there is no memory, or too much of it in use */
 };
 
 /**

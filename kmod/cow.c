@@ -36,8 +36,11 @@ void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what
 	smp_mb();
 	range->failed_sect = sect;
 	range->failed_ns = ktime_get_real_ns();
-	pr_err("%s: snapshot of %s failed, %s at sector %llu (%d); the disk itself goes on\n",
-	       range->image->disk_name, range->origin->disk->disk_name, what, sect, error);
+	/* Given up already: nobody wants to know, and the image is gone. */
+	if (READ_ONCE(range->snap->is_ending))
+		return;
+	pr_err("bpfsnap%u: snapshot of %s failed, %s at sector %llu (%d); the disk itself goes on\n",
+	       range->info.image_minor, range->origin->disk->disk_name, what, sect, error);
 	trace_bpfsnap_failed(range->origin->dev, range->info.image_minor, sect, error);
 	bpfsnap_event_add(BPFSNAP_EVENT_FAILED, range, error, sect);
 	/* Jobs that starve for it need not any more. */
@@ -162,10 +165,8 @@ static u32 chunks_sect(const struct bpfsnap_range *range, u64 first, u32 nr)
 static void piece_endio(struct bio *bio)
 {
 	struct bpfsnap_piece *piece = container_of(bio, struct bpfsnap_piece, bio);
-	struct bpfsnap_origin *origin = piece->range->origin;
 
-	llist_add(&piece->read, &origin->read);
-	bpfsnap_gate_kick(origin);
+	bpfsnap_gate_read(piece->range->origin, &piece->read);
 }
 
 static void read_piece(struct bpfsnap_piece *piece)
@@ -262,68 +263,85 @@ give_back:
 	return 0;
 }
 
+/* Memory is the snapshot's: any of its storages may be the one that keeps it. */
+static bool is_storing(const struct bpfsnap_snapshot *snap)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_stores; i++)
+		if (READ_ONCE(snap->stores[i]->is_busy))
+			return true;
+	return false;
+}
+
 /* No memory, or too much of it in use: wait, but not for ever. */
 static void starve(struct bpfsnap_range *range, u64 chunk)
 {
 	unsigned long progress = READ_ONCE(range->store->progress_jiffies);
 	u64 sect = range->start_sect + chunk * BPFSNAP_CHUNK_SECT;
 
+	bpfsnap_store_hurry(range->store);
 	if (!range->is_starved || time_after(progress, range->starved_jiffies)) {
-		range->is_starved = true;
+		WRITE_ONCE(range->is_starved, true);
 		range->starved_jiffies = jiffies;
 	}
 	if (time_before(jiffies, range->starved_jiffies +
 				 msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS)))
 		return;
-	if (READ_ONCE(range->store->is_busy))
+	if (is_storing(range->snap))
 		bpfsnap_range_fail(range, -ETIMEDOUT, "storage hangs", sect);
 	else
 		bpfsnap_range_fail(range, -ENOMEM, "no memory", sect);
 }
 
-/* Return: is all that @job needs of @range copied, or on its way for @job alone? */
-static bool copy_range(struct bpfsnap_range *range, struct bpfsnap_job *job)
+/*
+ * Begin to copy what @job needs of @range, up to one piece: a write of 4 GiB must leave
+ * memory to others, and its last piece to be read starts it again.
+ */
+static enum bpfsnap_cow copy_range(struct bpfsnap_range *range, struct bpfsnap_job *job)
 {
-	bool all = true;
+	enum bpfsnap_cow state = BPFSNAP_COW_DONE;
+	u32 left = BPFSNAP_PIECE_CHUNKS, nr;
 	u64 chunk, last, end;
 	bool started;
-	u32 nr;
 
 	if (!touched(range, job->sect, job->end_sect, &chunk, &last))
-		return true;
+		return state;
 	while (chunk <= last && !READ_ONCE(range->error)) {
-		end = bpfsnap_chunkmap_run(&range->started, chunk,
-					   min(last, chunk + BPFSNAP_PIECE_CHUNKS - 1), &started);
+		end = bpfsnap_chunkmap_run(&range->started, chunk, min(last, chunk + left - 1),
+					   &started);
 		if (started) {
 			/* By a job before this one, or by this one when it began. */
 			if (!bpfsnap_chunkmap_all(&range->copied, chunk, end))
-				all = false;
+				state = BPFSNAP_COW_BLOCKED;
 			chunk = end + 1;
 			continue;
 		}
 		nr = start_piece(range, job, chunk, end - chunk + 1);
 		if (!nr) {
 			starve(range, chunk);
-			return READ_ONCE(range->error);
+			return READ_ONCE(range->error) ? BPFSNAP_COW_DONE : BPFSNAP_COW_STARVED;
 		}
-		range->is_starved = false;
+		WRITE_ONCE(range->is_starved, false);
 		chunk += nr;
+		left -= nr;
+		if (!left)
+			return BPFSNAP_COW_READING;
 	}
-	return all || READ_ONCE(range->error);
+	return READ_ONCE(range->error) ? BPFSNAP_COW_DONE : state;
 }
 
 enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 {
+	enum bpfsnap_cow state = BPFSNAP_COW_DONE;
 	struct bpfsnap_range *range;
-	bool all = true;
 
 	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
 		if (!job->range || job->range == range)
-			all &= copy_range(range, job);
-	if (!all)
-		return BPFSNAP_COW_STARVED;
-	return job->pending ? BPFSNAP_COW_READING : BPFSNAP_COW_DONE;
+			state = max(state, copy_range(range, job));
+	/* What it has begun starts it again, and is not to be outlived. */
+	return job->pending ? BPFSNAP_COW_READING : state;
 }
 
 static void finish_piece(struct bpfsnap_piece *piece)
@@ -362,8 +380,7 @@ void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)
 		struct bpfsnap_job *job = piece->job;
 
 		finish_piece(piece);
-		/* One that starves is tried again anyway. */
-		if (!--job->pending && list_empty(&job->node))
+		if (!--job->pending)
 			list_add_tail(&job->node, ready);
 	}
 }

@@ -75,6 +75,22 @@ static bool holds_store(const struct bpfsnap_snapshot *snap, const struct block_
 	return false;
 }
 
+/*
+ * Freezing writes back, which is copied for other snapshots of the same disks: their
+ * storages must not be frozen before.
+ */
+static bool holds_any_store(const struct bpfsnap_snapshot *snap, const struct block_device *bdev)
+{
+	const struct bpfsnap_snapshot *other;
+
+	if (holds_store(snap, bdev))
+		return true;
+	list_for_each_entry(other, &bpfsnap_snapshots, list)
+		if (bpfsnap_share_disk(snap, other) && holds_store(other, bdev))
+			return true;
+	return false;
+}
+
 /* Opening may read partition tables and load modules: not while anything is frozen. */
 static int open_one(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap, dev_t dev)
 {
@@ -83,7 +99,7 @@ static int open_one(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsh
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
 	freezer->item[freezer->nr++].bdev = handle;
-	return holds_store(snap, bpfsnap_bdev(handle)) ? -EXDEV : 0;
+	return holds_any_store(snap, bpfsnap_bdev(handle)) ? -EXDEV : 0;
 }
 
 static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)

@@ -34,6 +34,8 @@ enum {
 	JOBS_KEPT = 64,
 	/* Jobs begun before the worker looks at what has been read. */
 	JOBS_AT_ONCE = 64,
+	/* So many may lack memory before no further one is begun. */
+	STARVED_MAX = 16,
 	RETRY_MS = 10,
 };
 
@@ -148,6 +150,18 @@ void bpfsnap_gate_kick(struct bpfsnap_origin *origin)
 	queue_work(origin->wq, &origin->work);
 }
 
+void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read)
+{
+	/* Once the worker has seen it, the origin may go as soon as RCU lets it. */
+	rcu_read_lock();
+	llist_add(read, &origin->read);
+	/* Often the worker reads what completes at once; it looks again by itself. */
+	smp_mb();
+	if (!READ_ONCE(origin->is_working))
+		bpfsnap_gate_kick(origin);
+	rcu_read_unlock();
+}
+
 static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 {
 	unsigned long flags;
@@ -181,8 +195,10 @@ bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 	if (unlikely(READ_ONCE(origin->attaching)) && !job && bpfsnap_is_dm_polled(bio))
 		return true;
 	/* Its place belongs to no image and no change list. */
-	if (unlikely(bpfsnap_store_owns(origin, bio)))
+	if (unlikely(bpfsnap_store_owns(origin, bio))) {
+		bio_set_flag(bio, BIO_TRACE_COMPLETION);
 		return true;
+	}
 	if (!percpu_ref_tryget_live(&origin->inflight)) {
 		divert(origin, bio, true);
 		return false;
@@ -262,40 +278,51 @@ static bool copy_needed(struct bpfsnap_origin *origin, const struct bio *bio)
 	return needed;
 }
 
+/*
+ * Back to the gate, with nothing left to wait for but the gate itself.  The worker must
+ * not be put to sleep for the bio's cgroup while other bios wait, the journal's among
+ * them: like metadata, it goes first and is paid for later.
+ */
+static void submit_job(struct bpfsnap_job *job, struct bio *bio)
+{
+	bio->bi_opf |= REQ_META;
+	wrap_bio(job, bio);
+	submit_bio_noacct(bio);
+}
+
 static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 {
 	struct bio *bio = job->bio;
 
-	if (bio && bio_op(bio) == REQ_OP_DISCARD && !READ_ONCE(origin->copies_discards) &&
-	    copy_needed(origin, bio)) {
+	if (bio && bio_op(bio) == REQ_OP_DISCARD && !READ_ONCE(origin->copies_discards)) {
 		/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
-		bpfsnap_cow_count_dropped(origin, job);
-		free_job(job);
-		bio_endio(bio);
-		atomic_dec(&origin->returning);
+		if (copy_needed(origin, bio)) {
+			bpfsnap_cow_count_dropped(origin, job);
+			free_job(job);
+			bio_endio(bio);
+			atomic_dec(&origin->returning);
+		} else {
+			submit_job(job, bio);
+		}
 		return;
 	}
 	switch (bpfsnap_cow_start(origin, job)) {
 	case BPFSNAP_COW_READING:
 		return;
+	case BPFSNAP_COW_BLOCKED:
+		list_add_tail(&job->node, &origin->blocked);
+		return;
 	case BPFSNAP_COW_STARVED:
 		list_add_tail(&job->node, &origin->starved);
+		origin->nr_starved++;
 		return;
 	case BPFSNAP_COW_DONE:
 		break;
 	}
-	if (!bio) {
+	if (bio)
+		submit_job(job, bio);
+	else
 		complete(job->done);
-		return;
-	}
-	/*
-	 * Back to the gate, with nothing left to wait for but the gate itself.  The
-	 * worker must not be put to sleep for the bio's cgroup while other bios wait, the
-	 * journal's among them: like metadata, it goes first and is paid for later.
-	 */
-	bio->bi_opf |= REQ_META;
-	wrap_bio(job, bio);
-	submit_bio_noacct(bio);
 }
 
 static void gate_work(struct work_struct *work)
@@ -311,25 +338,30 @@ static void gate_work(struct work_struct *work)
 		struct blk_plug plug;
 		LIST_HEAD(again);
 
+		WRITE_ONCE(origin->is_working, true);
 		begun = 0;
 		blk_start_plug(&plug);
 		bpfsnap_cow_finish(origin, &again);
 		list_splice_tail_init(&origin->starved, &again);
+		list_splice_tail_init(&origin->blocked, &again);
+		origin->nr_starved = 0;
 		take_asked(origin, &again);
 		while ((job = list_first_entry_or_null(&again, struct bpfsnap_job, node))) {
 			list_del_init(&job->node);
 			run_job(origin, job);
 		}
-		/* Those that starve go first: none may be overtaken for ever. */
-		while (begun < JOBS_AT_ONCE && list_empty(&origin->starved) &&
+		/* Those that starve were first: not all others may go before them. */
+		while (begun < JOBS_AT_ONCE && origin->nr_starved < STARVED_MAX &&
 		       (job = take_waiting(origin))) {
 			run_job(origin, job);
 			begun++;
 		}
 		blk_finish_plug(&plug);
 		cond_resched();
+		/* Pairs with smp_mb() in bpfsnap_gate_read(): what it adds now, it kicks for. */
+		smp_store_mb(origin->is_working, false);
 	} while (begun == JOBS_AT_ONCE || !llist_empty(&origin->read));
-	if (!list_empty(&origin->starved))
+	if (!list_empty(&origin->starved) || !list_empty(&origin->blocked))
 		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
 }
 
@@ -455,6 +487,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	INIT_LIST_HEAD(&origin->asked);
 	init_llist_head(&origin->read);
 	INIT_LIST_HEAD(&origin->starved);
+	INIT_LIST_HEAD(&origin->blocked);
 	INIT_WORK(&origin->work, gate_work);
 	INIT_DELAYED_WORK(&origin->retry, gate_retry);
 	INIT_LIST_HEAD(&origin->ranges);

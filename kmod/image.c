@@ -98,7 +98,8 @@ static void image_submit_bio(struct bio *bio)
 		bio_endio(bio);
 		return;
 	}
-	if (READ_ONCE(range->error)) {
+	/* That the disk is read-only binds openers; the block layer lets bios through. */
+	if (READ_ONCE(range->error) || (op_is_write(bio_op(bio)) && !range->snap->writable)) {
 		bio_io_error(bio);
 		return;
 	}

@@ -23,12 +23,9 @@ static int __init bpfsnap_init(void)
 	ret = bpfsnap_index_init();
 	if (ret)
 		goto freeze_exit;
-	ret = bpfsnap_store_init();
-	if (ret)
-		goto index_exit;
 	ret = bpfsnap_image_init();
 	if (ret)
-		goto store_exit;
+		goto index_exit;
 	ret = bpfsnap_snapshot_init();
 	if (ret)
 		goto image_exit;
@@ -46,8 +43,6 @@ snapshot_exit:
 	bpfsnap_snapshot_exit();
 image_exit:
 	bpfsnap_image_exit();
-store_exit:
-	bpfsnap_store_exit();
 index_exit:
 	bpfsnap_index_exit();
 freeze_exit:
@@ -67,7 +62,6 @@ static void __exit bpfsnap_exit(void)
 	bpfsnap_origin_exit();
 	bpfsnap_snapshot_exit();
 	bpfsnap_image_exit();
-	bpfsnap_store_exit();
 	bpfsnap_index_exit();
 	bpfsnap_freeze_exit();
 	bpfsnap_gate_exit();

@@ -31,6 +31,8 @@ static int keep_from_moving(struct inode *inode)
 		inode->i_flags |= S_SWAPFILE;
 	else
 		ret = -EOPNOTSUPP;
+	if (!ret)
+		inode_dio_wait(inode);
 	inode_unlock(inode);
 	return ret;
 }
@@ -64,6 +66,8 @@ static int add_run(struct bpfsnap_store *store, struct block_device *bdev, secto
 	if (store->nr_runs == RUNS_MAX)
 		return -EFBIG;
 	run.nr_slots = (end - run.sect) / BPFSNAP_CHUNK_SECT;
+	if (run.nr_slots > U32_MAX)
+		return -EFBIG;
 	store->runs[store->nr_runs++] = run;
 	store->end_slots += run.nr_slots;
 	return 0;
@@ -105,6 +109,18 @@ static int find_runs(struct bpfsnap_store *store, struct inode *inode, struct bl
 	return ret ?: store->end_slots ? 0 : -EOPNOTSUPP;
 }
 
+/* Filesystems that leave the blocks of a swap file alone, and that no other node shares. */
+static bool is_trusted(const struct super_block *sb)
+{
+	static const char * const names[] = { "ext2", "ext3", "ext4", "xfs" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(sb->s_type->name, names[i]))
+			return true;
+	return false;
+}
+
 int bpfsnap_pin(struct bpfsnap_store *store)
 {
 	struct inode *inode = file_inode(store->file);
@@ -112,7 +128,7 @@ int bpfsnap_pin(struct bpfsnap_store *store)
 	struct bpfsnap_origin *origin;
 	int ret;
 
-	if (!bdev || !inode->i_mapping->a_ops->bmap || inode->i_blkbits > PAGE_SHIFT)
+	if (!bdev || !is_trusted(inode->i_sb) || inode->i_blkbits > PAGE_SHIFT)
 		return -EOPNOTSUPP;
 	if (!i_size_read(inode))
 		return -EINVAL;

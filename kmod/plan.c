@@ -23,6 +23,16 @@ static bool holds_disk(const struct bpfsnap_snapshot *snap, const struct gendisk
 	return false;
 }
 
+bool bpfsnap_share_disk(const struct bpfsnap_snapshot *a, const struct bpfsnap_snapshot *b)
+{
+	u32 i;
+
+	for (i = 0; i < a->nr_ranges; i++)
+		if (holds_disk(b, a->ranges[i]->origin->disk))
+			return true;
+	return false;
+}
+
 /* The disk that what is stored lands on, as far as the file's filesystem can tell. */
 static const struct gendisk *store_disk(const struct bpfsnap_store *store)
 {
@@ -59,8 +69,15 @@ static bool reaches(const struct gendisk *from, const struct bpfsnap_snapshot *s
 
 static int check_store(const struct bpfsnap_store *store, const struct bpfsnap_snapshot *snap)
 {
-	if (store->pinned)
+	const struct bpfsnap_snapshot *other;
+
+	if (store->pinned) {
+		/* What is written to its blocks is kept for nobody: nobody may want it. */
+		list_for_each_entry(other, &bpfsnap_snapshots, list)
+			if (holds_disk(other, store->pinned->disk))
+				return -EBUSY;
 		return holds_disk(snap, store->pinned->disk) && !snap->writable ? 0 : -EINVAL;
+	}
 	return reaches(store_disk(store), snap, DEPTH_MAX) ? -EXDEV : 0;
 }
 

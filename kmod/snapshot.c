@@ -207,10 +207,13 @@ static void end_work(struct work_struct *work)
 		/* It said so before it was done with the range. */
 		flush_work(&snap->ranges[i]->origin->work);
 	}
-	/* Until here, blocks of a pinned store belong to it, and other snapshots hide them. */
 	for (i = 0; i < snap->nr_stores; i++)
 		bpfsnap_store_stop(snap->stores[i]);
 	mutex_lock(&bpfsnap_lock);
+	/* Until here, blocks of a pinned store belong to it, and other snapshots hide them. */
+	for (i = 0; i < snap->nr_stores; i++)
+		if (snap->stores[i]->pinned)
+			bpfsnap_unpin(snap->stores[i]);
 	list_del(&snap->list);
 	mutex_unlock(&bpfsnap_lock);
 	for (i = 0; i < snap->nr_stores; i++)
@@ -238,9 +241,9 @@ static void end(struct bpfsnap_snapshot *snap)
 	u32 i;
 
 	lockdep_assert_held(&bpfsnap_lock);
+	WRITE_ONCE(snap->is_ending, true);
 	for (i = 0; i < snap->nr_ranges; i++)
 		bpfsnap_image_destroy(snap->ranges[i]);
-	snap->is_ending = true;
 	__module_get(THIS_MODULE);
 	atomic_inc(&ending);
 	queue_work(end_wq, &snap->end_work);
@@ -391,6 +394,8 @@ static void describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info
 	info->dropped_discards = atomic64_read(&range->dropped_discards);
 	info->memory_bytes = (u64)atomic_read(&range->snap->pages) << PAGE_SHIFT;
 	info->index_bytes = READ_ONCE(range->index.nr_extents) * sizeof(struct bpfsnap_extent);
+	info->store_major = MAJOR(bpfsnap_store_dev(store));
+	info->store_minor = MINOR(bpfsnap_store_dev(store));
 	info->store_used_bytes = READ_ONCE(store->next_slot) << BPFSNAP_CHUNK_SHIFT;
 	info->store_limit_bytes = READ_ONCE(store->nr_slots) << BPFSNAP_CHUNK_SHIFT;
 }

@@ -26,7 +26,11 @@
 #include "bpfsnap.h"
 #include "trace.h"
 
-static struct bio_set store_bios;
+enum {
+	/* Stored at once when so much has gathered, or after so long. */
+	GATHER_CHUNKS	= 64,
+	GATHER_MS	= 8,
+};
 
 /* The end of one or several bios. */
 struct batch {
@@ -92,7 +96,7 @@ static int rw_bdev(struct bpfsnap_store *store, bool write, u64 slot, struct bio
 		sect = slot_sect(store, slot, &here);
 		here = min3(here, nr, (u32)BIO_MAX_VECS);
 		bio = bio_alloc_bioset(store->bdev, here, (write ? REQ_OP_WRITE : REQ_OP_READ) | REQ_SYNC,
-				       GFP_NOIO, &store_bios);
+				       GFP_NOIO, &store->bios);
 		bio->bi_iter.bi_sector = sect;
 		bio->bi_end_io = store_endio;
 		bio->bi_private = &batch;
@@ -201,6 +205,7 @@ static int take_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 		    nr + piece->nr_chunks > left_slots)
 			break;
 		list_move_tail(&piece->node, batch);
+		store->pending_chunks -= piece->nr_chunks;
 		nr += piece->nr_chunks;
 	}
 	*ret_slot = store->next_slot;
@@ -208,7 +213,11 @@ static int take_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 	if (nr)
 		store->is_full = false;
 	else if (!store->is_ending && !list_empty(&store->pending) && !may_grow(store)) {
-		list_move(store->pending.next, batch);
+		struct bpfsnap_piece *piece = list_first_entry(&store->pending,
+							       struct bpfsnap_piece, node);
+
+		list_move(&piece->node, batch);
+		store->pending_chunks -= piece->nr_chunks;
 		nr = -ENOSPC;
 	}
 	spin_unlock(&store->lock);
@@ -241,7 +250,9 @@ static void end_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 		bpfsnap_index_stored(&range->index, piece->extent, slot);
 		slot += piece->nr_chunks;
 		bpfsnap_piece_put(piece);
-		bpfsnap_gate_kick(range->origin);
+		/* Should this look come too early, it tries again by itself. */
+		if (READ_ONCE(range->is_starved))
+			bpfsnap_gate_kick(range->origin);
 	}
 }
 
@@ -281,12 +292,34 @@ static void store_work(struct work_struct *work)
 	}
 }
 
+void bpfsnap_store_hurry(struct bpfsnap_store *store)
+{
+	queue_work(store->wq, &store->work);
+}
+
 void bpfsnap_store_add(struct bpfsnap_store *store, struct bpfsnap_piece *piece)
 {
+	bool is_much;
+
 	spin_lock(&store->lock);
 	list_add_tail(&piece->node, &store->pending);
+	store->pending_chunks += piece->nr_chunks;
+	is_much = store->pending_chunks >= GATHER_CHUNKS;
 	spin_unlock(&store->lock);
-	queue_work(store->wq, &store->work);
+	/* Nobody waits for it: a few large writes cost less than many small ones. */
+	if (is_much)
+		queue_work(store->wq, &store->work);
+	else
+		queue_delayed_work(store->wq, &store->retry, msecs_to_jiffies(GATHER_MS));
+}
+
+dev_t bpfsnap_store_dev(const struct bpfsnap_store *store)
+{
+	const struct super_block *sb = file_inode(store->file)->i_sb;
+
+	if (store->bdev)
+		return store->bdev->bd_dev;
+	return sb->s_bdev ? sb->s_bdev->bd_dev : sb->s_dev;
 }
 
 static void retry_work(struct work_struct *work)
@@ -315,16 +348,22 @@ int bpfsnap_store_extend(struct bpfsnap_store *store, u64 limit_bytes)
 static int use_bdev(struct bpfsnap_store *store)
 {
 	struct inode *inode = file_inode(store->file);
+	int ret;
 
 	/* For us alone: not mounted, not part of another device, no other's storage. */
 	store->handle = bpfsnap_bdev_open_excl(inode->i_rdev, store);
 	if (IS_ERR(store->handle)) {
-		int ret = PTR_ERR(store->handle);
-
+		ret = PTR_ERR(store->handle);
 		store->handle = NULL;
 		return ret;
 	}
 	store->bdev = bpfsnap_bdev(store->handle);
+	/* Pages that somebody wrote before must not land on old content later. */
+	ret = sync_blockdev(store->bdev);
+	if (!ret)
+		ret = invalidate_inode_pages2(store->file->f_mapping);
+	if (ret)
+		return ret;
 	if (bdev_logical_block_size(store->bdev) > PAGE_SIZE)
 		return -EOPNOTSUPP;
 	store->end_slots = bdev_nr_sectors(store->bdev) / BPFSNAP_CHUNK_SECT;
@@ -387,8 +426,6 @@ void bpfsnap_store_stop(struct bpfsnap_store *store)
 	list_for_each_entry_safe(piece, next, &store->pending, node)
 		bpfsnap_piece_put(piece);
 	INIT_LIST_HEAD(&store->pending);
-	if (store->pinned)
-		bpfsnap_unpin(store);
 }
 
 void bpfsnap_store_free(struct bpfsnap_store *store)
@@ -399,7 +436,12 @@ void bpfsnap_store_free(struct bpfsnap_store *store)
 		bpfsnap_bdev_close_excl(store->handle);
 	kfree(store->bvecs);
 	kvfree(store->runs);
-	fput(store->file);
+	bioset_exit(&store->bios);
+	/* Nobody should find the filesystem busy after us: but fput() is lazy in a worker. */
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(store->file);
+	else
+		fput(store->file);
 	kfree(store);
 }
 
@@ -420,6 +462,10 @@ struct bpfsnap_store *bpfsnap_store_create(struct bpfsnap_snapshot *snap, struct
 	INIT_WORK(&store->work, store_work);
 	INIT_DELAYED_WORK(&store->retry, retry_work);
 	store->progress_jiffies = jiffies;
+	ret = bioset_init(&store->bios, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+	if (ret)
+		goto free;
+	ret = -ENOMEM;
 	store->bvecs = kcalloc(BPFSNAP_PIECE_CHUNKS, sizeof(*store->bvecs), GFP_KERNEL);
 	if (!store->bvecs)
 		goto free;
@@ -434,14 +480,4 @@ struct bpfsnap_store *bpfsnap_store_create(struct bpfsnap_snapshot *snap, struct
 free:
 	bpfsnap_store_free(store);
 	return ERR_PTR(ret);
-}
-
-int bpfsnap_store_init(void)
-{
-	return bioset_init(&store_bios, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
-}
-
-void bpfsnap_store_exit(void)
-{
-	bioset_exit(&store_bios);
 }

@@ -44,12 +44,14 @@ struct bpfsnap_run {
  * @is_full: nothing could be stored, since @full_jiffies
  * @full_jiffies: see @is_full
  * @is_ending: no piece is stored any more
- * @lock: protects @pending and the six before
+ * @lock: protects @pending, @pending_chunks and the six before
  * @pending: pieces to be stored
+ * @pending_chunks: how many chunks they have
  * @wq: runs @work
  * @work: stores
  * @retry: queues @work
  * @bvecs: of one write
+ * @bios: its own, since a storage may have to wait for another one's
  * @wb_err: errors of the file's writeback that were known at the beginning
  * @sb_err: and of its filesystem's
  * @progress_jiffies: when a write last ended
@@ -75,11 +77,13 @@ struct bpfsnap_store {
 	bool is_ending;
 	spinlock_t lock;
 	struct list_head pending;
+	u32 pending_chunks;
 
 	struct workqueue_struct *wq;
 	struct work_struct work;
 	struct delayed_work retry;
 	struct bio_vec *bvecs;
+	struct bio_set bios;
 	errseq_t wb_err;
 	errseq_t sb_err;
 	unsigned long progress_jiffies;
@@ -87,9 +91,6 @@ struct bpfsnap_store {
 };
 
 /* store.c: old content from memory into the storage */
-int bpfsnap_store_init(void);
-void bpfsnap_store_exit(void);
-
 /**
  * bpfsnap_store_create() - make a store of what the caller handed in
  * @snap: whose
@@ -107,6 +108,12 @@ void bpfsnap_store_free(struct bpfsnap_store *store);
 
 /* Queue @piece; its reference becomes the store's. */
 void bpfsnap_store_add(struct bpfsnap_store *store, struct bpfsnap_piece *piece);
+
+/* Somebody waits for the memory of what has not been stored yet. */
+void bpfsnap_store_hurry(struct bpfsnap_store *store);
+
+/* The block device that it is on, or the number of a filesystem that is on none. */
+dev_t bpfsnap_store_dev(const struct bpfsnap_store *store);
 
 /* May more be stored?  Return: 0 or -EINVAL. */
 int bpfsnap_store_extend(struct bpfsnap_store *store, u64 limit_bytes);
@@ -126,7 +133,7 @@ bool bpfsnap_store_owns(const struct bpfsnap_origin *origin, const struct bio *b
 /* Keep @store's file from moving, and find its blocks.  Return: 0 or -errno. */
 int bpfsnap_pin(struct bpfsnap_store *store);
 
-/* The file may move again; its blocks count as written. */
+/* The file may move again; its blocks count as written.  Context: bpfsnap_lock, gates open. */
 void bpfsnap_unpin(struct bpfsnap_store *store);
 
 /* Chunks of @range that are blocks of @store read as zeros.  Return: 0 or -errno. */

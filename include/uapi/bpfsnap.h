@@ -216,7 +216,7 @@ struct bpfsnap_dev {
  * acknowledgement from a tracking program; ENOMEM.
  * Of the storage: EBADF not open for both; EINVAL neither regular file nor block
  * device, not empty, O_APPEND, or pinned on a disk that is not of the snapshot; EBUSY in
- * use; ETXTBSY a swap file or pinned already; EOPNOTSUPP pinned with holes, unwritten,
+ * use, or pinned on a disk of which there is a snapshot already; ETXTBSY a swap file or pinned already; EOPNOTSUPP pinned with holes, unwritten,
  * shared or misaligned blocks, or on a filesystem that can't say where they are; EFBIG
  * pinned in over 65,536 places; EXDEV on a disk of the snapshot, on one whose snapshot
  * stores on such a disk, or on a filesystem to be frozen; ENOSPC no room.
@@ -289,6 +289,9 @@ struct bpfsnap_ioc_snap_destroy {
  * @copied_bytes: old content kept so far
  * @memory_bytes: of the whole snapshot, old content that is not stored yet
  * @index_bytes: memory of the index that finds what is stored
+ * @store_major: of the block device that the range's storage, or the filesystem of its file,
+ *               is on; 0 if there is none
+ * @store_minor: likewise, or with a major of 0 the filesystem's own number
  * @store_used_bytes: of the range's storage, which others may share
  * @store_limit_bytes: likewise
  * @dropped_discards: discards of the range that were completed without being executed
@@ -316,6 +319,8 @@ struct bpfsnap_snap_info {
 	__u64 copied_bytes;
 	__u64 memory_bytes;
 	__u64 index_bytes;
+	__u32 store_major;
+	__u32 store_minor;
 	__u64 store_used_bytes;
 	__u64 store_limit_bytes;
 	__u64 dropped_discards;
