@@ -108,14 +108,14 @@ static bool is_whole(const struct doubt_misses *m, enum bpfsnap_channel channel)
 	return m->before[channel] == m->now[channel] && m->now[channel] == m->again[channel];
 }
 
-bool doubt_missed(const struct doubt_misses *m, bool takes_requests, bool has_holder)
+bool doubt_missed(const struct doubt_misses *m, bool takes_requests, bool has_resender)
 {
 	/* A completion that was not seen may have been that of a write across a boundary. */
 	if (!is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN))
 		return true;
 	if (takes_requests && is_whole(m, BPFSNAP_CHANNEL_ISSUE))
 		return false;
-	if (has_holder && !is_whole(m, BPFSNAP_CHANNEL_REMAP))
+	if (has_resender && !is_whole(m, BPFSNAP_CHANNEL_REMAP))
 		return true;
 	return !is_whole(m, BPFSNAP_CHANNEL_QUEUE) && !is_whole(m, BPFSNAP_CHANNEL_AGAIN);
 }

@@ -127,7 +127,7 @@ static void watch_misses(const struct view *view, uint32_t disk_key, const struc
 			    misses.again[BPFSNAP_CHANNEL_WRITE] &&
 			    !is_count_equal(view, disk_key, &tracked);
 	else
-		is_missed = doubt_missed(&misses, reach->takes_requests, reach->has_holder);
+		is_missed = doubt_missed(&misses, reach->takes_requests, reach->has_resender);
 	if (is_missed)
 		tracker_doubt(view->tracker, disk_key, BPFSNAP_DOUBT_MISSED);
 	tracker_trust(view->tracker, disk_key, misses.now);
