@@ -306,6 +306,7 @@ static void begin(const struct tracker *t, uint32_t slot, const struct tracker_d
 	d->zone_sect = disk->zone_sect;
 	d->transport = disk->transport;
 	d->floor = 0;
+	d->is_settled = 1;	/* no boundary is behind it */
 	d->first_epoch = t->state->epoch;
 	d->began_ns = clock_ns(CLOCK_REALTIME);
 	d->cause = disk->cause;
