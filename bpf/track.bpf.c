@@ -42,29 +42,6 @@ char _license[] SEC("license") = "GPL";
 /* Is on_write attached too?  Then it is what marks, and the others need not be redundant. */
 const volatile unsigned char gated = 0;
 
-/*
- * Where tracepoints can be preempted (7.0 and later) a program of another task, on the
- * same CPU, is skipped while this one runs.  Without preemption that lasts only until
- * the first instruction.  It costs 15 ns, so only there.
- */
-const volatile unsigned char preemptible = 1;
-
-
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
-
-static __always_inline void stay_here(void)
-{
-	if (preemptible && bpf_preempt_disable)
-		bpf_preempt_disable();
-}
-
-static __always_inline void move_on(void)
-{
-	if (preemptible && bpf_preempt_disable)
-		bpf_preempt_enable();
-}
-
 /* Mark a change.  Return: how many blocks changed for the first time in this epoch. */
 static __always_inline __u32 apply(struct bpfsnap_device *dev, __u32 slot, enum change change,
 				   __u64 sect, __u64 nr_sect)
@@ -153,9 +130,7 @@ int BPF_PROG(on_queue, struct bio *bio)
 {
 	if (!may_change(bio->bi_opf & OP_MASK))
 		return 0;
-	stay_here();
 	mark_bio(bio, 1);
-	move_on();
 	return 0;
 }
 
@@ -164,9 +139,7 @@ int BPF_PROG(on_queue_again, struct bio *bio)
 {
 	if (!may_change(bio->bi_opf & OP_MASK))
 		return 0;
-	stay_here();
 	mark_bio(bio, 0);
-	move_on();
 	return 0;
 }
 
@@ -175,15 +148,13 @@ int BPF_PROG(on_remap, struct bio *bio)
 {
 	if (!may_change(bio->bi_opf & OP_MASK))
 		return 0;
-	stay_here();
 	mark_bio(bio, 0);
-	move_on();
 	return 0;
 }
 
 /*
  * A global function: the verifier looks at it once, and not at each round of the loop
- * below.  In return it may not be called with preemption off.
+ * below.
  */
 __noinline int mark_range(__u32 slot, __u64 sect, __u64 nr_sect, __u32 change)
 {

@@ -108,14 +108,15 @@ static bool is_whole(const struct doubt_misses *m, enum bpfsnap_channel channel)
 	return m->before[channel] == m->now[channel] && m->now[channel] == m->again[channel];
 }
 
-bool doubt_missed(const struct doubt_misses *m, bool takes_requests, bool has_holder)
+bool doubt_missed(const struct doubt_misses *m, const struct doubt_disk *disk)
 {
 	/* A completion that was not seen may have been that of a write across a boundary. */
-	if (!is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN))
+	if (disk->takes_requests && !disk->is_settled &&
+	    !is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN))
 		return true;
-	if (takes_requests && is_whole(m, BPFSNAP_CHANNEL_ISSUE))
+	if (disk->takes_requests && is_whole(m, BPFSNAP_CHANNEL_ISSUE))
 		return false;
-	if (has_holder && !is_whole(m, BPFSNAP_CHANNEL_REMAP))
+	if (disk->has_resender && !is_whole(m, BPFSNAP_CHANNEL_REMAP))
 		return true;
 	return !is_whole(m, BPFSNAP_CHANNEL_QUEUE) && !is_whole(m, BPFSNAP_CHANNEL_AGAIN);
 }

@@ -56,13 +56,23 @@ struct doubt_misses {
 };
 
 /**
+ * struct doubt_disk - which programs a disk's writes are shown to
+ * @takes_requests: on_issue sees all of them
+ * @has_resender: some may be shown to on_remap and on_issue only
+ * @is_settled: no write that was in flight at the last boundary still is
+ */
+struct doubt_disk {
+	bool takes_requests;
+	bool has_resender;
+	bool is_settled;
+};
+
+/**
  * doubt_missed - may a write to a disk without a gate have been missed by all?
- * @takes_requests: on_issue sees all writes to it
- * @has_holder: some of its writes may be shown to on_remap and on_issue only
  *
  * A write was seen if one program that it is shown to was never skipped.
  */
-bool doubt_missed(const struct doubt_misses *misses, bool takes_requests, bool has_holder);
+bool doubt_missed(const struct doubt_misses *misses, const struct doubt_disk *disk);
 
 /** doubt_counts - did gate and program count the same? Return and text as doubt_text() */
 bool doubt_counts(uint64_t gate_bios, uint64_t gate_sect, uint64_t track_bios,

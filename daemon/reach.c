@@ -83,7 +83,8 @@ static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
 {
 	char name[64] = "";
 
-	reach->has_holder = true;
+	/* The device mapper sends clones, which block_bio_queue shows on every kernel. */
+	reach->has_resender |= !sysfs_has(holder, "dm");
 	(void)sysfs_name(holder, name, sizeof(name));
 	if (sysfs_has(holder, "bcache") || strncmp(name, "/dev/bcache", 11) == 0) {
 		if (!is_gated && !reach->takes_requests && !bcache_clones())

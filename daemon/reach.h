@@ -18,7 +18,7 @@
  * @zone_sect: 0 if it has no zones
  * @takes_requests: on_issue sees all that is written to it
  * @counts_inflight: the kernel counts what is in flight
- * @has_holder: something stands on it
+ * @has_resender: a driver stands on it that may send on bios as it got them
  * @doubts: bits of enum bpfsnap_uncertain that its kind alone gives reason for
  * @text: these reasons as sentences; empty if there are none
  */
@@ -28,7 +28,7 @@ struct reach {
 	enum bpfsnap_transport transport;
 	bool takes_requests;
 	bool counts_inflight;
-	bool has_holder;
+	bool has_resender;
 	uint32_t doubts;
 	char text[512];
 };

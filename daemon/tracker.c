@@ -306,6 +306,7 @@ static void begin(const struct tracker *t, uint32_t slot, const struct tracker_d
 	d->zone_sect = disk->zone_sect;
 	d->transport = disk->transport;
 	d->floor = 0;
+	d->is_settled = 1;	/* no boundary is behind it */
 	d->first_epoch = t->state->epoch;
 	d->began_ns = clock_ns(CLOCK_REALTIME);
 	d->cause = disk->cause;
@@ -390,6 +391,12 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 	store_u32(&d->dev, disk_key);
 	count_nvme(t);
 	room->slot = slot;
+	/* A program that finds the room must find what it leads to, on machines that reorder, too. */
+	r = tracker_barrier(t);
+	if (r < 0) {
+		store_u32(&d->dev, 0);
+		return r;
+	}
 	store_u32(&room->dev, disk_key);
 	/* From here on every write is marked: a program that saw no room has ended. */
 	return tracker_barrier(t);

@@ -135,6 +135,9 @@ int tracker_next_epoch(struct tracker *tracker, uint32_t *ret_epoch);
  */
 int tracker_advance(struct tracker *tracker, bool is_boundary, uint32_t *ret_ended);
 
+/** tracker_settled - nothing is in flight any more that was at the last boundary */
+void tracker_settled(const struct tracker *tracker, uint32_t disk_key);
+
 /** tracker_barrier - wait until no program runs that began before. Return: 0 or -errno */
 int tracker_barrier(const struct tracker *tracker);
 

@@ -218,6 +218,8 @@ int tracker_advance(struct tracker *t, bool is_boundary, uint32_t *ret_ended)
 	r = tracker_next_epoch(t, &epoch);
 	if (r < 0)
 		return r;
+	for (uint32_t slot = 0; is_boundary && slot < BPFSNAP_TRACK_DEVICES; slot++)
+		t->devices[slot].is_settled = 0;
 	/* Until the boundary's time is known, every completion counts as one behind it. */
 	if (is_boundary)
 		__atomic_store_n(&t->state->boundary_ns, UINT64_MAX, __ATOMIC_SEQ_CST);
@@ -235,4 +237,12 @@ int tracker_advance(struct tracker *t, bool is_boundary, uint32_t *ret_ended)
 			tracker_note_start(t, slot);
 	*ret_ended = epoch - 1;
 	return 0;
+}
+
+void tracker_settled(const struct tracker *t, uint32_t disk_key)
+{
+	struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
+
+	if (d)
+		d->is_settled = 1;
 }

@@ -23,7 +23,6 @@
 
 #include "bpf/track.skel.h"
 #include "log.h"
-#include "preempt.h"
 
 #define BPFFS_DIR	"/sys/fs/bpf"
 
@@ -266,7 +265,6 @@ static int load_skel(const struct tracker *t, bool with_module, struct track_bpf
 	if (!skel)
 		return -errno;
 	skel->rodata->gated = with_module;
-	skel->rodata->preemptible = preempt_in_tracepoints();
 	bpf_program__set_autoload(skel->progs.on_write, with_module);
 	bpf_program__set_autoload(skel->progs.on_switch, with_module);
 	bpf_program__set_autoload(skel->progs.on_queue_again, !with_module);

@@ -109,6 +109,7 @@ static bool is_count_equal(const struct view *view, uint32_t disk_key,
 /* Were runs skipped that may have cost a mark?  If not, what was skipped is forgiven. */
 static void watch_misses(const struct view *view, uint32_t disk_key, const struct reach *reach)
 {
+	struct doubt_disk disk = { reach->takes_requests, reach->has_resender, false };
 	struct doubt_misses misses;
 	struct bpfsnap_device tracked;
 	struct tracker_links again;
@@ -116,6 +117,7 @@ static void watch_misses(const struct view *view, uint32_t disk_key, const struc
 
 	if (tracker_device(view->tracker, disk_key, &tracked) < 0)
 		return;
+	disk.is_settled = tracked.is_settled;
 	tracker_links(view->tracker, &again);
 	memcpy(misses.before, tracked.misses, sizeof(misses.before));
 	memcpy(misses.now, view->links.misses, sizeof(misses.now));
@@ -127,7 +129,7 @@ static void watch_misses(const struct view *view, uint32_t disk_key, const struc
 			    misses.again[BPFSNAP_CHANNEL_WRITE] &&
 			    !is_count_equal(view, disk_key, &tracked);
 	else
-		is_missed = doubt_missed(&misses, reach->takes_requests, reach->has_holder);
+		is_missed = doubt_missed(&misses, &disk);
 	if (is_missed)
 		tracker_doubt(view->tracker, disk_key, BPFSNAP_DOUBT_MISSED);
 	tracker_trust(view->tracker, disk_key, misses.now);

@@ -203,6 +203,8 @@ struct bpfsnap_doubt {
  * @gap_sect: their sectors
  * @misses: by enum bpfsnap_channel, runs that the kernel had skipped when it was last certain
  *          that no write was missed, or said that one may have been; daemon's
+ * @is_settled: nothing that was in flight at the last boundary still is; daemon's
+ * @reserved: 0
  * @doubts: by enum bpfsnap_doubt_reason
  */
 struct bpfsnap_device {
@@ -224,6 +226,8 @@ struct bpfsnap_device {
 	__u64 gap_bios;
 	__u64 gap_sect;
 	__u64 misses[BPFSNAP_CHANNEL_NR];
+	__u32 is_settled;
+	__u32 reserved;
 	struct bpfsnap_doubt doubts[BPFSNAP_DOUBT_NR];
 };
 

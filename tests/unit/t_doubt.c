@@ -119,15 +119,18 @@ static void test_misses(void **state)
 			m.before[i] = 5;
 			m.now[i] = m.again[i] = 5 + (skipped >> i & 1);
 		}
-		assert_int_equal(doubt_missed(&m, false, false), done || (queue && again));
-		assert_int_equal(doubt_missed(&m, true, false), done || (queue && again && issue));
-		assert_int_equal(doubt_missed(&m, false, true), done || remap || (queue && again));
-		assert_int_equal(doubt_missed(&m, true, true),
-				 done || (issue && (remap || (queue && again))));
+		for (unsigned int kind = 0; kind < 8; kind++) {
+			struct doubt_disk disk = { kind & 1, kind & 2, kind & 4 };
+			bool lost = (disk.has_resender && remap) || (queue && again);
+
+			if (disk.takes_requests)
+				lost = (lost && issue) || (done && !disk.is_settled);
+			assert_int_equal(doubt_missed(&m, &disk), lost);
+		}
 		/* Skipped between both looks counts too. */
 		for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++)
 			m.now[i] = 5;
-		assert_int_equal(doubt_missed(&m, false, false), done || (queue && again));
+		assert_int_equal(doubt_missed(&m, &(struct doubt_disk){ 0 }), queue && again);
 	}
 }
 

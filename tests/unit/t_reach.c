@@ -113,7 +113,7 @@ static void test_plain(void **state)
 	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_OTHER);
 	assert_true(reach.counts_inflight);
 	assert_false(reach.takes_requests);
-	assert_false(reach.has_holder);
+	assert_false(reach.has_resender);
 	assert_int_equal(reach_inflight(VDA, &nr), 0);
 	assert_int_equal(nr, 5);
 	put("block/vda/mq/0/x", "");
@@ -174,7 +174,7 @@ static void test_md(void **state)
 	hold("vda", "md0");
 	assert_int_equal(doubts(VDA, false), 0);
 	reach_look(VDA, false, &reach);
-	assert_true(reach.has_holder);
+	assert_true(reach.has_resender);
 	put("block/md0/md/level", "faulty\n");
 	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
 	assert_int_equal(doubts(VDA, true), 0);
@@ -182,9 +182,13 @@ static void test_md(void **state)
 
 static void test_multipath(void **state)
 {
+	struct reach reach;
+
 	put("block/dm-0/dm/uuid", "LVM-x\n");
 	hold("vda", "dm-0");
 	assert_int_equal(doubts(VDA, true), 0);
+	reach_look(VDA, false, &reach);
+	assert_false(reach.has_resender);
 	put("block/dm-0/dm/uuid", "mpath-3600\n");
 	assert_int_equal(doubts(VDA, true), BPFSNAP_UNCERTAIN_UNSEEN);
 	assert_int_equal(doubts(VDA, false), 0);	/* on_issue sees its requests */
