@@ -66,12 +66,11 @@ struct bpfsnap_passed {
  * @wraps: wrappers for bios that waited; one pool for each disk, since the bios of
  *         a stacked disk keep theirs until those of the disks below have theirs
  * @returning: bios that waited and were submitted again, but have not passed yet
- * @lock: protects @waiting, @refused
+ * @lock: protects @waiting
  * @waiting: writes diverted at the gate, to be copied for or held, in order
- * @refused: REQ_NOWAIT writes that met a closed gate, to be ended with EAGAIN
  * @diverted: writes that ever waited
  * @wq: ordered, with a rescuer of its own: writeback may depend on it alone
- * @work: deals with @waiting and @refused
+ * @work: deals with @waiting
  * @ranges: armed struct bpfsnap_range; RCU, see above; changed under bpfsnap_lock
  */
 struct bpfsnap_origin {
@@ -89,7 +88,6 @@ struct bpfsnap_origin {
 
 	spinlock_t lock;
 	struct bio_list waiting;
-	struct bio_list refused;
 	atomic64_t diverted;
 
 	struct workqueue_struct *wq;
@@ -192,14 +190,21 @@ void bpfsnap_gate_exit(void);
 int bpfsnap_gate_create(struct bpfsnap_origin *origin);
 void bpfsnap_gate_destroy(struct bpfsnap_origin *origin);
 
+/* What becomes of a bio that arrives at a gate. */
+enum bpfsnap_verdict {
+	BPFSNAP_PASS,		/* it goes on now */
+	BPFSNAP_KEEP,		/* it is the gate's, and comes back later */
+	BPFSNAP_REFUSE,		/* it would have to wait, which it must not: EAGAIN */
+};
+
 /**
  * bpfsnap_gate_enter() - a write bio arrived at the gate of @origin
  *
  * Never sleeps, never ends or submits a bio.
  * Context: preemption off; any, up to hard interrupt.
- * Return: true if the bio may go on now; false if the gate keeps it.
+ * Return: what is to become of it.
  */
-bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio);
+enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio);
 
 /**
  * bpfsnap_gate_close() - hold the writes that arrive from now on

@@ -107,7 +107,7 @@ static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wr
 			    (__force u32)bio_op(bio));
 }
 
-static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
+static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 {
 	unsigned long flags;
 
@@ -118,27 +118,35 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 	}
 	atomic64_inc(&origin->diverted);
 	bio_clear_polled(bio);
+	/* The submitter does not wait, only its bio does. */
+	bio->bi_opf &= ~REQ_NOWAIT;
 	spin_lock_irqsave(&origin->lock, flags);
-	if (closed && (bio->bi_opf & REQ_NOWAIT)) {
-		bio_list_add(&origin->refused, bio);
-	} else {
-		/* A copy does not make the submitter wait. */
-		bio->bi_opf &= ~REQ_NOWAIT;
-		bio_list_add(&origin->waiting, bio);
-	}
+	bio_list_add(&origin->waiting, bio);
 	spin_unlock_irqrestore(&origin->lock, flags);
 	queue_work(origin->wq, &origin->work);
 }
 
-bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
+/*
+ * To be told EAGAIN by the submission itself is what the author of a REQ_NOWAIT write
+ * is prepared for; told by a worker, later on, io_uring takes it for a failed write.
+ * So a bio that some worker submits on behalf of its author rather waits.
+ */
+static bool wants_eagain(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_NOWAIT && !(current->flags & PF_KTHREAD);
+}
+
+enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 {
 	struct wrap *wrap = wrap_of(origin, bio);
 
 	if (wrap && wrap->passed)
-		return true;
+		return BPFSNAP_PASS;
 	if (!percpu_ref_tryget_live(&origin->inflight)) {
-		divert(origin, bio, true);
-		return false;
+		if (wants_eagain(bio))
+			return BPFSNAP_REFUSE;
+		divert(origin, bio);
+		return BPFSNAP_KEEP;
 	}
 	if (bpfsnap_cow_needed(origin, bio))
 		goto later;
@@ -151,20 +159,20 @@ bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 		wrap_bio(origin, bio, wrap);
 	}
 	pass(origin, bio, wrap);
-	return true;
+	return BPFSNAP_PASS;
 
 later:
-	divert(origin, bio, false);
+	divert(origin, bio);
 	percpu_ref_put(&origin->inflight);
-	return false;
+	return BPFSNAP_KEEP;
 }
 
-static struct bio *take_first(struct bpfsnap_origin *origin, struct bio_list *list)
+static struct bio *take_first(struct bpfsnap_origin *origin)
 {
 	struct bio *bio;
 
 	spin_lock_irq(&origin->lock);
-	bio = bio_list_pop(list);
+	bio = bio_list_pop(&origin->waiting);
 	spin_unlock_irq(&origin->lock);
 	return bio;
 }
@@ -208,9 +216,7 @@ static void gate_work(struct work_struct *work)
 	struct bpfsnap_origin *origin = container_of(work, struct bpfsnap_origin, work);
 	struct bio *bio;
 
-	while ((bio = take_first(origin, &origin->refused)))
-		bio_wouldblock_error(bio);
-	while ((bio = take_first(origin, &origin->waiting))) {
+	while ((bio = take_first(origin))) {
 		if (percpu_ref_is_dying(&origin->inflight)) {
 			/* Closed; bpfsnap_gate_open() queues this work again. */
 			put_first(origin, bio);
@@ -259,9 +265,7 @@ void bpfsnap_gate_leave(struct bpfsnap_origin *origin)
 	struct bio *bio;
 
 	flush_work(&origin->work);
-	while ((bio = take_first(origin, &origin->refused)))
-		bio_wouldblock_error(bio);
-	while ((bio = take_first(origin, &origin->waiting)))
+	while ((bio = take_first(origin)))
 		submit_bio_noacct(bio);
 	/* Those that were on their way have found no gate, and end in their time. */
 	while (atomic_read(&origin->returning))
@@ -296,7 +300,6 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 
 	spin_lock_init(&origin->lock);
 	bio_list_init(&origin->waiting);
-	bio_list_init(&origin->refused);
 	init_waitqueue_head(&origin->drained);
 	INIT_WORK(&origin->work, gate_work);
 	INIT_LIST_HEAD(&origin->ranges);
