@@ -19,7 +19,7 @@
  * bio that a driver split does: it goes on, whatever the state of the gate.
  *
  * A bio is counted, and announced to the tracking programs, at the moment when it
- * passes, with preemption off; what the programs count must be equal.
+ * passes, with interrupts off; what the programs count must be equal.
  */
 #include <linux/delay.h>
 #include <linux/mempool.h>
@@ -96,6 +96,8 @@ static struct wrap *wrap_of(const struct bpfsnap_origin *origin, const struct bi
 /* The bio passes: the caller holds a reference on origin->inflight and has preemption off. */
 static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wrap)
 {
+	unsigned long flags;
+
 	wrap->passed = true;
 
 	/* A stacked driver that sends the same bio on would hide it from block_bio_queue. */
@@ -103,8 +105,11 @@ static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct wrap *wr
 
 	this_cpu_inc(origin->passed->bios);
 	this_cpu_add(origin->passed->sect, bio_sectors(bio));
+	/* A program that is interrupted by itself is skipped: a write from an interrupt would be. */
+	local_irq_save(flags);
 	trace_bpfsnap_write(origin->dev, bio->bi_iter.bi_sector, bio_sectors(bio),
 			    (__force u32)bio_op(bio));
+	local_irq_restore(flags);
 }
 
 static void divert(struct bpfsnap_origin *origin, struct bio *bio)
