@@ -80,9 +80,8 @@ struct bpfsnap_passed {
  * @jobs: reserve of struct bpfsnap_job; one for each disk, since the bios of a
  *        stacked disk keep theirs until those of the disks below have theirs
  * @returning: jobs that have a bio which has not passed yet
- * @lock: protects @waiting, @refused, @asked
+ * @lock: protects @waiting, @asked
  * @waiting: writes diverted at the gate, to be copied for or held, in order
- * @refused: REQ_NOWAIT writes that met a closed gate, to be ended with EAGAIN
  * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
  * @read: pieces whose old content has been read
@@ -114,7 +113,6 @@ struct bpfsnap_origin {
 
 	spinlock_t lock;
 	struct bio_list waiting;
-	struct bio_list refused;
 	struct list_head asked;
 	atomic64_t diverted;
 
@@ -313,14 +311,21 @@ void bpfsnap_gate_exit(void);
 int bpfsnap_gate_create(struct bpfsnap_origin *origin);
 void bpfsnap_gate_destroy(struct bpfsnap_origin *origin);
 
+/* What becomes of a bio that arrives at a gate. */
+enum bpfsnap_verdict {
+	BPFSNAP_PASS,		/* it goes on now */
+	BPFSNAP_KEEP,		/* it is the gate's, and comes back later */
+	BPFSNAP_REFUSE,		/* it would have to wait, which it must not: EAGAIN */
+};
+
 /**
  * bpfsnap_gate_enter() - a write bio arrived at the gate of @origin
  *
  * Never sleeps, never ends or submits a bio.
  * Context: preemption off; any, up to hard interrupt.
- * Return: true if the bio may go on now; false if the gate keeps it.
+ * Return: what is to become of it.
  */
-bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio);
+enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio);
 
 /**
  * bpfsnap_gate_close() - hold the writes that arrive from now on

@@ -129,9 +129,14 @@ static struct bpfsnap_job *job_of(const struct bpfsnap_origin *origin, const str
 /* Counted and marked at once: preemption is off, origin->inflight held. */
 static void count(struct bpfsnap_origin *origin, sector_t sect, u32 nr_sect, u32 op)
 {
+	unsigned long flags;
+
 	this_cpu_inc(origin->passed->bios);
 	this_cpu_add(origin->passed->sect, nr_sect);
+	/* A program that is interrupted by itself is skipped: a write from an interrupt would be. */
+	local_irq_save(flags);
 	trace_bpfsnap_write(origin->dev, sect, nr_sect, op);
+	local_irq_restore(flags);
 }
 
 /* The bio passes: the caller holds a reference on origin->inflight and has preemption off. */
@@ -162,7 +167,7 @@ void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read)
 	rcu_read_unlock();
 }
 
-static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
+static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 {
 	unsigned long flags;
 
@@ -173,35 +178,43 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio, bool closed)
 	}
 	atomic64_inc(&origin->diverted);
 	bio_clear_polled(bio);
+	/* The submitter does not wait, only its bio does. */
+	bio->bi_opf &= ~REQ_NOWAIT;
 	spin_lock_irqsave(&origin->lock, flags);
-	if (closed && (bio->bi_opf & REQ_NOWAIT)) {
-		bio_list_add(&origin->refused, bio);
-	} else {
-		/* A copy does not make the submitter wait. */
-		bio->bi_opf &= ~REQ_NOWAIT;
-		bio_list_add(&origin->waiting, bio);
-	}
+	bio_list_add(&origin->waiting, bio);
 	spin_unlock_irqrestore(&origin->lock, flags);
 	bpfsnap_gate_kick(origin);
 }
 
-bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
+/*
+ * To be told EAGAIN by the submission itself is what the author of a REQ_NOWAIT write
+ * is prepared for; told by a worker, later on, io_uring takes it for a failed write.
+ * So a bio that some worker submits on behalf of its author rather waits.
+ */
+static bool wants_eagain(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_NOWAIT && !(current->flags & PF_KTHREAD);
+}
+
+enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 {
 	struct bpfsnap_job *job = job_of(origin, bio);
 
 	if (job && job->passed)
-		return true;
+		return BPFSNAP_PASS;
 	/* On its way since before the gate was there; the driver keeps something in it. */
 	if (unlikely(READ_ONCE(origin->attaching)) && !job && bpfsnap_is_dm_polled(bio))
-		return true;
+		return BPFSNAP_PASS;
 	/* Its place belongs to no image and no change list. */
 	if (unlikely(bpfsnap_store_owns(origin, bio))) {
 		bio_set_flag(bio, BIO_TRACE_COMPLETION);
-		return true;
+		return BPFSNAP_PASS;
 	}
 	if (!percpu_ref_tryget_live(&origin->inflight)) {
-		divert(origin, bio, true);
-		return false;
+		if (wants_eagain(bio))
+			return BPFSNAP_REFUSE;
+		divert(origin, bio);
+		return BPFSNAP_KEEP;
 	}
 	/* What was armed before the gate opened; pairs with smp_mb() in bpfsnap_gate_open(). */
 	smp_rmb();
@@ -220,20 +233,20 @@ bool bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 		wrap_bio(job, bio);
 	}
 	pass(origin, bio, job);
-	return true;
+	return BPFSNAP_PASS;
 
 later:
-	divert(origin, bio, false);
+	divert(origin, bio);
 	percpu_ref_put(&origin->inflight);
-	return false;
+	return BPFSNAP_KEEP;
 }
 
-static struct bio *take_first(struct bpfsnap_origin *origin, struct bio_list *list)
+static struct bio *take_first(struct bpfsnap_origin *origin)
 {
 	struct bio *bio;
 
 	spin_lock_irq(&origin->lock);
-	bio = bio_list_pop(list);
+	bio = bio_list_pop(&origin->waiting);
 	spin_unlock_irq(&origin->lock);
 	return bio;
 }
@@ -255,7 +268,7 @@ static struct bpfsnap_job *take_waiting(struct bpfsnap_origin *origin)
 	INIT_LIST_HEAD(&job->node);
 	/* Before it leaves the list: bpfsnap_gate_settle() looks at both. */
 	atomic_inc(&origin->returning);
-	job->bio = take_first(origin, &origin->waiting);
+	job->bio = take_first(origin);
 	job->sect = job->bio->bi_iter.bi_sector;
 	job->end_sect = bio_end_sector(job->bio);
 	return job;
@@ -330,10 +343,7 @@ static void gate_work(struct work_struct *work)
 	struct bpfsnap_origin *origin = container_of(work, struct bpfsnap_origin, work);
 	struct bpfsnap_job *job;
 	unsigned int begun;
-	struct bio *bio;
 
-	while ((bio = take_first(origin, &origin->refused)))
-		bio_wouldblock_error(bio);
 	do {
 		struct blk_plug plug;
 		LIST_HEAD(again);
@@ -445,9 +455,7 @@ void bpfsnap_gate_leave(struct bpfsnap_origin *origin)
 	struct bio *bio;
 
 	flush_work(&origin->work);
-	while ((bio = take_first(origin, &origin->refused)))
-		bio_wouldblock_error(bio);
-	while ((bio = take_first(origin, &origin->waiting)))
+	while ((bio = take_first(origin)))
 		submit_bio_noacct(bio);
 	/* Those that were on their way have found no gate, and end in their time. */
 	while (atomic_read(&origin->returning))
@@ -482,7 +490,6 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 
 	spin_lock_init(&origin->lock);
 	bio_list_init(&origin->waiting);
-	bio_list_init(&origin->refused);
 	init_waitqueue_head(&origin->drained);
 	INIT_LIST_HEAD(&origin->asked);
 	init_llist_head(&origin->read);

@@ -35,6 +35,12 @@ static noinline notrace void keep_bio(struct bio *bio)
 	barrier();
 }
 
+/* Likewise, when a write is not to wait and would have to. */
+static noinline notrace void refuse_bio(struct bio *bio)
+{
+	bio_wouldblock_error(bio);
+}
+
 static void notrace on_submit(unsigned long ip, unsigned long parent_ip,
 			      struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
@@ -51,8 +57,16 @@ static void notrace on_submit(unsigned long ip, unsigned long parent_ip,
 	hlist_for_each_entry_rcu_notrace(origin, bucket(disk), hash) {
 		if (origin->disk != disk)
 			continue;
-		if (!bpfsnap_gate_enter(origin, bio))
+		switch (bpfsnap_gate_enter(origin, bio)) {
+		case BPFSNAP_PASS:
+			break;
+		case BPFSNAP_KEEP:
 			ftrace_regs_set_instruction_pointer(fregs, (unsigned long)keep_bio);
+			break;
+		case BPFSNAP_REFUSE:
+			ftrace_regs_set_instruction_pointer(fregs, (unsigned long)refuse_bio);
+			break;
+		}
 		break;
 	}
 	if (unlikely(disk == READ_ONCE(selftest_disk)))

@@ -13,12 +13,30 @@ vm-modules: ## the module for every kernel of KERNELS
 		$(MAKE) --no-print-directory module KDIR=$$kdir KMOD_RUN="$$run"; \
 	done
 
-tools: $(patsubst tests/tools/%.c,$(B)/tests/bin/%,$(wildcard tests/tools/*.c))
+# A tool is one file, or a folder of files that may talk to the daemon.
+TOOL_FOLDERS := $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard tests/tools/*/))))
+
+tools: $(patsubst tests/tools/%.c,$(B)/tests/bin/%,$(wildcard tests/tools/*.c)) \
+	$(TOOL_FOLDERS:%=$(B)/tests/bin/%)
 
 $(B)/tests/bin/%: tests/tools/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $<
+
+$(B)/tests/tools/%.o: tests/tools/%.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(shell pkg-config --cflags json-c) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define tool_folder
+$(B)/tests/bin/$(1): $(B)/daemon/cli/client.o \
+	$(patsubst %.c,$(B)/%.o,$(wildcard tests/tools/$(1)/*.c tests/tools/lib/*.c))
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ -pthread $$(shell pkg-config --libs json-c)
+endef
+$(foreach folder,$(TOOL_FOLDERS),$(eval $(call tool_folder,$(folder))))
 
 vm-check: all vm-modules tools ## the scenarios of tests/vm on KERNELS
 	$(Q)set -e; for k in $(KERNELS); do for s in $(SCENARIOS); do $(VM)/run $$k $$s; done; done
@@ -58,4 +76,4 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 -include tests/fuzz/build.mk
 
 .PHONY: vm-modules tools bench bench-bpf
--include $(wildcard $(B)/tests/bpf/*.d)
+-include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*/*.d)

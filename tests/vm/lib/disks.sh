@@ -15,10 +15,10 @@ free_name() {
 	echo "$1$n"
 }
 
-# make_null_blk SIZE_MIB [BLOCK_SIZE_BYTES [MEMORY_BACKED]]
+# make_null_blk SIZE_MIB [BLOCK_SIZE_BYTES [MEMORY_BACKED [ATTRIBUTE=VALUE...]]]
 # One that is not backed by memory forgets what is written: for speed only.
 make_null_blk() {
-	local name dir
+	local name dir attribute
 	modprobe null_blk nr_devices=0
 	mountpoint -q /sys/kernel/config ||
 		mount -t configfs config /sys/kernel/config
@@ -30,6 +30,9 @@ make_null_blk() {
 	echo "${2:-512}" >"$dir/blocksize"
 	echo "${3:-1}" >"$dir/memory_backed"
 	[ "${3:-1}" = 0 ] || echo 1 >"$dir/discard"
+	for attribute in "${@:4}"; do
+		echo "${attribute#*=}" >"$dir/${attribute%%=*}"
+	done
 	echo 1 >"$dir/power"
 	cleanup_fn eval "echo 0 >$dir/power"
 	# Before 6.13 the disk is called after its index, not after the directory.
