@@ -35,8 +35,9 @@ static void put_reason(struct json_object *o, const struct view *view,
 	is_miscounted = doubt_counts(info->gate_bios, info->gate_sect, info->track_bios,
 				     info->track_sect, counts, sizeof(counts));
 	if (!tracked || tracked->uncertain)
-		is_doubtful = view_doubt(view, key_make(info->major, info->minor), tracked, doubt,
-					 sizeof(doubt));
+		/* Of interest is the epoch that the snapshot ended: earlier ones had theirs. */
+		is_doubtful = view_doubt_since(view, key_make(info->major, info->minor), tracked,
+					       (int64_t)info->epoch - 2, doubt, sizeof(doubt));
 	snprintf(both, sizeof(both), "%s%s%s", is_miscounted ? counts : "",
 		 is_miscounted && is_doubtful ? " " : "", is_doubtful ? doubt : "");
 	view_put_state(o, "verified", *both ? both : NULL);
