@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -236,12 +237,27 @@ static int attach_programs(const struct tracker *t, const struct track_bpf *skel
 	return r;
 }
 
+/*
+ * Epochs are numbers that people write down: one of an earlier load, of which nothing is
+ * known any more, must not be a good one of this.  So the first is the number of seconds
+ * since 2026; snapshots come slower than that.
+ */
+static uint32_t first_epoch(void)
+{
+	static const time_t begin_s = 1767225600;
+	time_t now_s = time(NULL);
+
+	if (now_s <= begin_s || now_s - begin_s > BPFSNAP_EPOCH_MAX / 2)
+		return BPFSNAP_EPOCH_FIRST;	/* a clock that is not set */
+	return (uint32_t)(now_s - begin_s);
+}
+
 /* The first epoch, and the first mark that stands for it. */
 static int put_state(const struct tracker *t, const struct track_bpf *skel)
 {
 	struct bpfsnap_state state = {
 		.abi = BPFSNAP_TRACK_ABI,
-		.epoch = BPFSNAP_EPOCH_FIRST,
+		.epoch = first_epoch(),
 		.mark = BPFSNAP_MARK_FIRST,
 		.mark_max = t->mark_limit ?: BPFSNAP_MARK_MAX,
 	};
@@ -250,7 +266,7 @@ static int put_state(const struct tracker *t, const struct track_bpf *skel)
 
 	if (!epochs)
 		return -ENOMEM;
-	epochs->last[BPFSNAP_MARK_FIRST] = BPFSNAP_EPOCH_FIRST;
+	epochs->last[BPFSNAP_MARK_FIRST] = state.epoch;
 	if (bpf_map_update_elem(bpf_map__fd(skel->maps.epochs), &zero, epochs, BPF_ANY) < 0 ||
 	    bpf_map_update_elem(bpf_map__fd(skel->maps.state), &zero, &state, BPF_ANY) < 0)
 		return -errno;

@@ -113,7 +113,8 @@ enum bpfsnap_channel {
 /**
  * struct bpfsnap_state - what holds for all disks
  * @abi: BPFSNAP_TRACK_ABI; stays the first field for ever
- * @epoch: the current epoch, BPFSNAP_EPOCH_FIRST to BPFSNAP_EPOCH_MAX
+ * @epoch: the current epoch, BPFSNAP_EPOCH_FIRST to BPFSNAP_EPOCH_MAX; the first one after
+ *         loading is the number of seconds since 2026, so that numbers of earlier loads are too small
  * @mark: what the programs store for it, BPFSNAP_MARK_FIRST to @mark_max
  * @mark_max: where renumbering is due, BPFSNAP_MARK_MAX at most
  * @renumbering: odd while the daemon renumbers marks; a reader who sees it odd, or
