@@ -21,8 +21,8 @@ tools: $(patsubst tests/tools/%.c,$(B)/tests/bin/%,$(wildcard tests/tools/*.c)) 
 
 $(B)/tests/bin/%: tests/tools/%.c
 	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $<
+	$(Q)mkdir -p $(@D) $(B)/tests/tools
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $(B)/tests/tools/$*.d -o $@ $<
 
 $(B)/tests/tools/%.o: tests/tools/%.c
 	$(call say,CC,$@)
@@ -76,4 +76,4 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 -include tests/fuzz/build.mk
 
 .PHONY: vm-modules tools bench bench-bpf
--include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*/*.d)
+-include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)
