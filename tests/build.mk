@@ -5,13 +5,20 @@ KERNELS	?= 6.1 6.12
 VM	:= tests/vm
 SCENARIOS ?= $(sort $(wildcard $(VM)/scenarios/*))
 
-# The module for each kernel of the laboratory.
+# The module for each kernel of the laboratory, and what tests load beside it.
 vm-modules: ## the module for every kernel of KERNELS
 	$(Q)set -e; for k in $(KERNELS); do \
 		kdir=$$($(VM)/fetch --print KDIR $$k); \
 		run=$$($(VM)/fetch --print RUN $$k); \
-		$(MAKE) --no-print-directory module KDIR=$$kdir KMOD_RUN="$$run"; \
+		$(MAKE) --no-print-directory module lab-module KDIR=$$kdir KMOD_RUN="$$run"; \
 	done
+
+lab-module:
+	$(call say,KMOD,$(KRELEASE) lab_disk)
+	$(Q)mkdir -p $(B)/lab/$(KRELEASE)
+	$(Q)cp -rsf $(CURDIR)/$(VM)/modules/. $(B)/lab/$(KRELEASE)/
+	$(Q)ln -sfn $(CURDIR)/kmod/compat $(B)/lab/$(KRELEASE)/compat
+	$(Q)$(KMOD_RUN) $(MAKE) -s -C $(KDIR) M=$(abspath $(B)/lab/$(KRELEASE)) modules
 
 # A tool is one file, or a folder of files that may talk to the daemon.
 TOOL_FOLDERS := $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard tests/tools/*/))))
@@ -75,5 +82,5 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules tools bench bench-bpf
+.PHONY: vm-modules lab-module tools bench bench-bpf
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)

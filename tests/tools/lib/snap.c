@@ -117,17 +117,20 @@ static void take_snapshot(struct json_object *o, struct snap *ret_snap)
 	}
 }
 
-bool snap_take(const char *const *paths, size_t nr, const char *storage, struct snap *ret_snap,
-	       char *ret_error)
+bool snap_take(const struct snap_request *request, struct snap *ret_snap, char *ret_error)
 {
 	struct json_object *args = json_object_new_object(), *devices = json_object_new_array();
 	struct json_object *reply;
 
-	for (size_t i = 0; i < nr; i++)
-		json_object_array_add(devices, json_object_new_string(paths[i]));
+	for (size_t i = 0; i < request->nr; i++)
+		json_object_array_add(devices, json_object_new_string(request->paths[i]));
 	json_object_object_add(args, "devices", devices);
-	if (storage)
-		json_object_object_add(args, "storage", json_object_new_string(storage));
+	if (request->storage)
+		json_object_object_add(args, "storage", json_object_new_string(request->storage));
+	if (request->memory_bytes)
+		json_object_object_add(args, "memory", json_object_new_uint64(request->memory_bytes));
+	if (request->limit_bytes)
+		json_object_object_add(args, "limit", json_object_new_uint64(request->limit_bytes));
 	reply = call("io.bpfsnap.CreateSnapshot", args, ret_error);
 	if (!reply)
 		return false;

@@ -52,14 +52,19 @@ struct snap_changes {
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /**
- * snap_take - a snapshot of all @paths at one instant
- * @storage: directory for old content, NULL: the daemon's default
- * @ret_error: why there is none, SNAP_TEXT_MAX bytes
- *
- * Return: is there one?
+ * struct snap_request - a snapshot of all @paths at one instant
+ * @storage: directory or block device for old content, NULL: the daemon's default
+ * @memory_bytes, @limit_bytes: most of it in memory, and in all; 0: the daemon's default
  */
-bool snap_take(const char *const *paths, size_t nr, const char *storage, struct snap *ret_snap,
-	       char *ret_error);
+struct snap_request {
+	const char *const *paths;
+	size_t nr;
+	const char *storage;
+	uint64_t memory_bytes, limit_bytes;
+};
+
+/* Return: is there one?  If not, why, in SNAP_TEXT_MAX bytes of @ret_error. */
+bool snap_take(const struct snap_request *request, struct snap *ret_snap, char *ret_error);
 
 /* Asks for the states and errors of the devices once more. */
 void snap_refresh(struct snap *snap);

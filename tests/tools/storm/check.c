@@ -9,28 +9,12 @@
  */
 #include "storm.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { FINDINGS_SHOWN = 24 };
+enum { HISTORY_OPS = 6 };
 
 static const uint32_t foreign = UINT32_MAX;
-
-struct tally tally;
-
-void finding(const char *format, ...)
-{
-	va_list ap;
-
-	if (tally.findings++ >= FINDINGS_SHOWN)
-		return;
-	va_start(ap, format);
-	printf("WRONG: ");
-	vprintf(format, ap);
-	putchar('\n');
-	va_end(ap);
-}
 
 /* An operation in words; one of a few buffers, so that a line can have several. */
 static const char *op_text(uint32_t id)
@@ -52,10 +36,8 @@ static const char *op_text(uint32_t id)
 /* What was done to a place last, for whoever looks for the reason. */
 static void history(const struct target *t, uint64_t sect, uint32_t end)
 {
-	unsigned int left = 6;
+	unsigned int left = tally.findings > HISTORY_OPS ? 0 : HISTORY_OPS;
 
-	if (tally.findings > FINDINGS_SHOWN / 4)
-		return;
 	for (uint32_t id = end; id-- > 1 && left;) {
 		const struct op *op = journal_op(id);
 
@@ -114,10 +96,10 @@ static uint32_t look(uint32_t begin, uint32_t end)
 
 		if (!t->nr_ways)
 			continue;
-		memset(t->zeroing, 0, t->nr_sect * sizeof(*t->zeroing));
-		memset(t->torn, 0, t->nr_sect * sizeof(*t->torn));
-		for (uint64_t sect = 0; sect < t->nr_sect; sect++) {
-			uint32_t id = t->seen[sect] = seen_in(t->now, i, sect);
+		memset(t->zeroing, 0, t->im.nr_sect * sizeof(*t->zeroing));
+		memset(t->torn, 0, t->im.nr_sect * sizeof(*t->torn));
+		for (uint64_t sect = 0; sect < t->im.nr_sect; sect++) {
+			uint32_t id = t->seen[sect] = seen_in(t->im.now, i, sect);
 
 			if (id != foreign && id > newest)
 				newest = id;
@@ -145,15 +127,15 @@ static void check_sector(const struct target *t, uint64_t sect, uint32_t begin, 
 	if (id == foreign && t->torn[sect])
 		return;
 	if (id == foreign)
-		finding("%s sector %lu: the image has what nobody wrote there; %s was due", t->path,
+		finding("%s sector %lu: the image has what nobody wrote there; %s was due", t->im.path,
 			sect, op_text(data > zero ? data : zero));
 	else if (id > end)
 		finding("%s sector %lu: the image shows %s, which began after the snapshot (%u..%u)",
-			t->path, sect, op_text(id), begin, end);
+			t->im.path, sect, op_text(id), begin, end);
 	else if (id == data ? id && zero > data && journal_op(zero)->effect == EFFECT_ZERO :
 		 id ? had_ended(id, begin) : zero <= data && !t->zeroing[sect])
 		finding("%s sector %lu: the image shows %s, though %s had ended before the snapshot (%u..%u)",
-			t->path, sect, op_text(id), op_text(data > zero ? data : zero), begin, end);
+			t->im.path, sect, op_text(id), op_text(data > zero ? data : zero), begin, end);
 	else
 		return;
 	history(t, sect, end);
@@ -174,7 +156,7 @@ static void check_order(uint32_t id, uint32_t newest, uint32_t end)
 		if (seen ? seen >= id : op->effect == EFFECT_ZERO || t->zeroing[sect] > id)
 			continue;
 		finding("%s sector %lu: not one instant: %s is seen, but %s had ended before, and %s is seen",
-			t->path, sect, op_text(newest), op_text(id), op_text(seen));
+			t->im.path, sect, op_text(newest), op_text(id), op_text(seen));
 		history(t, sect, end);
 		return;
 	}
@@ -185,58 +167,16 @@ void check_content(uint32_t begin, uint32_t end)
 	uint32_t newest = look(begin, end);
 
 	for (size_t i = 0; i < nr_targets; i++)
-		for (uint64_t sect = 0; targets[i].nr_ways && sect < targets[i].nr_sect; sect++)
+		for (uint64_t sect = 0; targets[i].nr_ways && sect < targets[i].im.nr_sect; sect++)
 			check_sector(&targets[i], sect, begin, end);
 	for (uint32_t id = first_open(begin); id < newest; id++)
 		if (journal_op(id)->nr_sect && !had_ended(id, begin) && had_ended(id, newest))
 			check_order(id, newest, end);
 }
 
-void check_same(const struct target *t, const char *again, const char *when)
+const char *check_describe(const struct images *im, const char *content, uint64_t sect)
 {
-	for (uint64_t sect = 0; sect < t->nr_sect; sect++)
-		if (memcmp(t->now + sect * SECT_BYTES, again + sect * SECT_BYTES, SECT_BYTES)) {
-			finding("%s sector %lu: the image reads differently %s: %s, now %s", t->path, sect,
-				when, op_text(seen_in(t->now, (size_t)(t - targets), sect)),
-				op_text(seen_in(again, (size_t)(t - targets), sect)));
-			return;
-		}
-}
+	const struct target *t = (const struct target *)im;
 
-/* A block's sectors: which differ, and is one listed, before or after the second question? */
-static void check_block(const struct target *t, const char *old, uint64_t since, uint64_t from,
-			uint64_t to, bool counts)
-{
-	size_t first = from * SECT_BYTES, bytes = (to - from) * SECT_BYTES;
-	bool differs = memcmp(t->now + first, old + first, bytes), is_shown = false;
-
-	for (uint64_t sect = from; differs && sect < to; sect++) {
-		size_t at = sect * SECT_BYTES;
-
-		if (t->before.sect[sect] || !memcmp(t->now + at, old + at, SECT_BYTES))
-			continue;
-		tally.missed_sect++;
-		if (!is_shown)
-			finding("%s sector %lu: MISSED: it changed since epoch %lu, from %s to %s, and is not listed",
-				t->path, sect, since, op_text(seen_in(old, (size_t)(t - targets), sect)),
-				op_text(seen_in(t->now, (size_t)(t - targets), sect)));
-		is_shown = true;
-	}
-	if (!counts || memchr(t->after.sect + from, 1, to - from))
-		return;
-	tally.listed_blk += memchr(t->before.sect + from, 1, to - from) != NULL;
-	tally.differing_blk += differs;
-}
-
-void check_changes(const struct target *t, const char *old, uint64_t since, bool counts)
-{
-	uint64_t step = t->before.granularity / SECT_BYTES;
-
-	if (strcmp(t->before.state, "ok"))
-		finding("%s: the change list is %s", t->path, t->before.state);
-	if (t->before.nr_sect != t->nr_sect)
-		die("%s: changes of %lu sectors, not of %lu", t->path, t->before.nr_sect, t->nr_sect);
-	for (uint64_t from = 0; from < t->nr_sect; from += step)
-		check_block(t, old, since, from, from + step < t->nr_sect ? from + step : t->nr_sect,
-			    counts);
+	return t->nr_ways ? op_text(seen_in(content, (size_t)(t - targets), sect)) : "something";
 }

@@ -33,14 +33,14 @@ static void *new_array(uint64_t nr, size_t bytes)
 
 void journal_add(struct target *t)
 {
-	t->busy = new_array(t->nr_sect, sizeof(*t->busy));
-	t->torn = new_array(t->nr_sect, sizeof(*t->torn));
-	t->data = new_array(t->nr_sect, sizeof(*t->data));
-	t->zero = new_array(t->nr_sect, sizeof(*t->zero));
-	t->data_then = new_array(t->nr_sect, sizeof(*t->data_then));
-	t->zero_then = new_array(t->nr_sect, sizeof(*t->zero_then));
-	t->seen = new_array(t->nr_sect, sizeof(*t->seen));
-	t->zeroing = new_array(t->nr_sect, sizeof(*t->zeroing));
+	t->busy = new_array(t->im.nr_sect, sizeof(*t->busy));
+	t->torn = new_array(t->im.nr_sect, sizeof(*t->torn));
+	t->data = new_array(t->im.nr_sect, sizeof(*t->data));
+	t->zero = new_array(t->im.nr_sect, sizeof(*t->zero));
+	t->data_then = new_array(t->im.nr_sect, sizeof(*t->data_then));
+	t->zero_then = new_array(t->im.nr_sect, sizeof(*t->zero_then));
+	t->seen = new_array(t->im.nr_sect, sizeof(*t->seen));
+	t->zeroing = new_array(t->im.nr_sect, sizeof(*t->zeroing));
 	if (journal.ops)
 		return;
 	journal.ops = mmap(NULL, TICKS_MAX * sizeof(*journal.ops), PROT_READ | PROT_WRITE,
@@ -131,8 +131,8 @@ uint32_t journal_moment(void)
 
 		if (!t->nr_ways)
 			continue;
-		memcpy(t->data_then, t->data, t->nr_sect * sizeof(*t->data));
-		memcpy(t->zero_then, t->zero, t->nr_sect * sizeof(*t->zero));
+		memcpy(t->data_then, t->data, t->im.nr_sect * sizeof(*t->data));
+		memcpy(t->zero_then, t->zero, t->im.nr_sect * sizeof(*t->zero));
 	}
 	pthread_mutex_unlock(&journal.lock);
 	return now;

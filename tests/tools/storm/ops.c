@@ -59,7 +59,7 @@ static void write_all(const struct op *op, int fd, const char *buf, off_t at, in
 
 		if (n > 0)
 			done += (size_t)n;
-		else if (n < 0 && errno == EAGAIN && flags & RWF_NOWAIT)
+		else if (n < 0 && (errno == EAGAIN || errno == EOPNOTSUPP) && flags & RWF_NOWAIT)
 			flags &= ~RWF_NOWAIT;	/* refused: the same once more, with patience */
 		else
 			failed(op);

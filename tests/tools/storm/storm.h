@@ -20,14 +20,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "../lib/snap.h"
+#include "../lib/images.h"
+#include "../lib/pace.h"
+#include "../lib/random.h"
 
 enum {
-	SECT_BYTES	= 512,
 	PAGE_SECT	= 8,
 	TARGETS_MAX	= 8,
 	WAYS_MAX	= 4,
 	WRITERS_MAX	= 16,
+	HELD_MAX	= 8,
 	IO_BYTES_MAX	= 4 << 20,
 	TICKS_MAX	= 1 << 24,
 };
@@ -42,6 +44,7 @@ struct way {
 
 /**
  * struct target - a device of which snapshots are taken
+ * @im: what was seen of it; first, so that it tells the target
  * @lbs_sect: logical block
  * @ways: none: it is not written to by us but by what is stacked on it
  * @busy: per sector, claimed
@@ -52,22 +55,15 @@ struct way {
  * @zeroing: per sector, the last operation that zeroed it while the snapshot was taken
  * @torn: per sector, likewise, 1 if it may be seen half done
  * @unknown: bit per op_kind that the device does not do
- * @since: the epoch that ended with the last snapshot, @far_since: some time before
- * @ref, @far: content then;  @now: of the image that is being looked at
  */
 struct target {
-	const char *path;
-	dev_t rdev;
-	uint64_t nr_sect;
+	struct images im;
 	uint32_t lbs_sect;
 	struct way ways[WAYS_MAX];
 	size_t nr_ways;
 	uint8_t *busy, *torn;
 	uint32_t *data, *zero, *data_then, *zero_then, *seen, *zeroing;
 	uint32_t unknown;
-	uint64_t since, far_since;
-	char *ref, *far, *now;
-	struct snap_changes before, after;
 };
 
 /* How data and zeros of an operation may be seen. */
@@ -120,6 +116,8 @@ struct settings {
 	unsigned int snapshots, writers;
 	uint32_t align_sect;	/* of places and sizes, 0: logical blocks */
 	const char *storage;
+	uint64_t memory_bytes, limit_bytes;	/* of a snapshot, 0: the daemon's */
+	unsigned int held;			/* snapshots at once */
 };
 
 extern struct settings settings;
@@ -128,15 +126,9 @@ extern size_t nr_targets;
 extern struct op_kind op_kinds[];
 extern const size_t nr_op_kinds;
 
-/* random.c */
-uint64_t random_seed(uint64_t seed, uint64_t stream);
-uint64_t random_next(uint64_t *state);
-uint64_t random_below(uint64_t *state, uint64_t bound);
-
 /* target.c */
 struct target *target_add(const char *path);
 void way_add(struct target *t, const char *path, int64_t at_sect);
-void target_read(const char *device, uint64_t nr_sect, char *ret_content);
 
 /* journal.c */
 void journal_add(struct target *t);
@@ -164,30 +156,15 @@ bool ring_write(struct ring *ring, int fd, const char *buf, const uint64_t *offs
 /* writer.c */
 void writers_start(void);
 void writers_fill(struct target *t);
-void writers_go(void);			/* until told otherwise */
-void writers_stop_after(uint64_t more);
-void writers_await(uint64_t more, unsigned int deadline_ms);
-void writers_await_idle(void);
 void writers_end(void);
-uint64_t writers_done(void);
 
-/* check.c; what was found to be wrong is printed, and counted */
-void finding(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* held.c: snapshots that stay for a while after all has been said about them */
+void held_add(const struct snap *snap);
+void held_end(void);
+
+/* check.c: are the images of all targets, taken between two ticks, one instant? */
 void check_content(uint32_t begin, uint32_t end);
-void check_same(const struct target *t, const char *again, const char *when);
-
-/**
- * check_changes - is every sector of t->now that differs from @old in t->before?
- * @since: the epoch of @old
- * @counts: add up what is listed and what differs
- */
-void check_changes(const struct target *t, const char *old, uint64_t since, bool counts);
-
-struct tally {
-	unsigned int findings;
-	uint64_t listed_blk, differing_blk, missed_sect;
-};
-
-extern struct tally tally;
+/* For struct images. */
+const char *check_describe(const struct images *im, const char *content, uint64_t sect);
 
 #endif /* _STORM_H */

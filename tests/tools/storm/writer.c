@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What does each writer do next, and when does it rest?
+ * What does each writer do next?
  *
  * A writer draws from a stream of its own, so a seed repeats what each of them does,
  * and in which order; how they meet is up to the machine.
@@ -9,16 +9,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint64_t begun, done, allowed;
-	bool is_ending;
-	pthread_t threads[WRITERS_MAX];
-	struct writer writers[WRITERS_MAX];
-} storm = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+static pthread_t threads[WRITERS_MAX];
+static struct writer writers[WRITERS_MAX];
 
 static struct target *draw_target(struct writer *w)
 {
@@ -77,7 +70,7 @@ static uint64_t draw_place(struct writer *w, const struct target *t, uint32_t un
 	const struct way *way;
 
 	for (;;) {
-		sect = random_below(&w->random, t->nr_sect / unit_sect) * unit_sect;
+		sect = random_below(&w->random, t->im.nr_sect / unit_sect) * unit_sect;
 		*ret_way = (unsigned int)random_below(&w->random, t->nr_ways);
 		way = &t->ways[*ret_way];
 		way_sect = sect + (uint64_t)way->at_sect;
@@ -85,8 +78,8 @@ static uint64_t draw_place(struct writer *w, const struct target *t, uint32_t un
 			break;
 	}
 	left = way->nr_sect - way_sect;
-	if (left > t->nr_sect - sect)
-		left = t->nr_sect - sect;
+	if (left > t->im.nr_sect - sect)
+		left = t->im.nr_sect - sect;
 	if (*nr_sect > left)
 		*nr_sect = (uint32_t)left;
 	return sect;
@@ -101,8 +94,8 @@ static void widen(const struct target *t, const struct way *way, uint64_t *sect,
 	to = ((to + PAGE_SECT - 1) & ~(PAGE_SECT - 1L)) - way->at_sect;
 	if (from < 0)
 		from = 0;
-	if (to > (int64_t)t->nr_sect)
-		to = (int64_t)t->nr_sect;
+	if (to > (int64_t)t->im.nr_sect)
+		to = (int64_t)t->im.nr_sect;
 	*sect = (uint64_t)from;
 	*nr_sect = (uint32_t)(to - from);
 }
@@ -130,22 +123,10 @@ static void do_one(struct writer *w)
 
 static void *write_on(void *arg)
 {
-	struct writer *w = arg;
-
-	pthread_mutex_lock(&storm.lock);
-	for (;;) {
-		while (storm.begun >= storm.allowed && !storm.is_ending)
-			pthread_cond_wait(&storm.changed, &storm.lock);
-		if (storm.is_ending)
-			break;
-		storm.begun++;
-		pthread_mutex_unlock(&storm.lock);
-		do_one(w);
-		pthread_mutex_lock(&storm.lock);
-		storm.done++;
-		pthread_cond_broadcast(&storm.changed);
+	while (pace_begin()) {
+		do_one(arg);
+		pace_done();
 	}
-	pthread_mutex_unlock(&storm.lock);
 	return NULL;
 }
 
@@ -162,8 +143,8 @@ static void writer_init(struct writer *w, unsigned int number)
 void writers_start(void)
 {
 	for (unsigned int i = 0; i < settings.writers; i++) {
-		writer_init(&storm.writers[i], i);
-		if (pthread_create(&storm.threads[i], NULL, write_on, &storm.writers[i]))
+		writer_init(&writers[i], i);
+		if (pthread_create(&threads[i], NULL, write_on, &writers[i]))
 			die("no threads");
 	}
 }
@@ -174,10 +155,10 @@ void writers_fill(struct target *t)
 	uint32_t step = 1 << 20 >> 9;
 
 	writer_init(&w, WRITERS_MAX);
-	for (uint64_t sect = 0; sect < t->nr_sect; sect += step)
+	for (uint64_t sect = 0; sect < t->im.nr_sect; sect += step)
 		for (unsigned int way = 0; way < t->nr_ways; way++) {
 			uint64_t way_sect = sect + (uint64_t)t->ways[way].at_sect;
-			uint64_t left = t->nr_sect - sect < step ? t->nr_sect - sect : step;
+			uint64_t left = t->im.nr_sect - sect < step ? t->im.nr_sect - sect : step;
 
 			if (way_sect + left > t->ways[way].nr_sect || way_sect > t->ways[way].nr_sect)
 				continue;
@@ -187,70 +168,9 @@ void writers_fill(struct target *t)
 	free(w.buf);
 }
 
-static void allow(uint64_t upto)
-{
-	storm.allowed = upto;
-	pthread_cond_broadcast(&storm.changed);
-}
-
-void writers_go(void)
-{
-	pthread_mutex_lock(&storm.lock);
-	allow(UINT64_MAX);
-	pthread_mutex_unlock(&storm.lock);
-}
-
-void writers_stop_after(uint64_t more)
-{
-	pthread_mutex_lock(&storm.lock);
-	allow(storm.begun + more);
-	pthread_mutex_unlock(&storm.lock);
-}
-
-void writers_await(uint64_t more, unsigned int deadline_ms)
-{
-	struct timespec until;
-	uint64_t target;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += deadline_ms / 1000;
-	until.tv_nsec += deadline_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_mutex_lock(&storm.lock);
-	target = storm.done + more;
-	while (storm.done < target && (storm.done < storm.allowed || storm.begun > storm.done))
-		if (pthread_cond_timedwait(&storm.changed, &storm.lock, &until))
-			break;
-	pthread_mutex_unlock(&storm.lock);
-}
-
-void writers_await_idle(void)
-{
-	pthread_mutex_lock(&storm.lock);
-	while (storm.done < storm.begun || storm.begun < storm.allowed)
-		pthread_cond_wait(&storm.changed, &storm.lock);
-	pthread_mutex_unlock(&storm.lock);
-}
-
 void writers_end(void)
 {
-	pthread_mutex_lock(&storm.lock);
-	storm.is_ending = true;
-	pthread_cond_broadcast(&storm.changed);
-	pthread_mutex_unlock(&storm.lock);
+	pace_end();
 	for (unsigned int i = 0; i < settings.writers; i++)
-		pthread_join(storm.threads[i], NULL);
-}
-
-uint64_t writers_done(void)
-{
-	uint64_t done;
-
-	pthread_mutex_lock(&storm.lock);
-	done = storm.done;
-	pthread_mutex_unlock(&storm.lock);
-	return done;
+		pthread_join(threads[i], NULL);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Random numbers that a seed repeats: splitmix64, one stream for each user. */
-#include "storm.h"
+#include "random.h"
 
 uint64_t random_next(uint64_t *state)
 {
