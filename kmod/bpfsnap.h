@@ -11,6 +11,7 @@
  *   range->image_lock       irq-safe spinlock: openers of an image, its slow bios
  *   store->lock             spinlock: pieces on their way to a storage
  *   range->index.lock       spinlock: where old content is kept
+ *   snap->used_lock         spinlock: pages to be used again
  *   event_lock              irq-safe spinlock: events for the daemon
  *
  * The hook finds origins in a hash and ranges in origin->ranges with preemption
@@ -135,6 +136,7 @@ struct bpfsnap_origin {
  * @end_io: completion of @bio before it became ours
  * @private: likewise
  * @passed: @bio has passed and holds a reference on origin->inflight
+ * @is_pooled: it is one of origin->jobs
  * @node: in a list of the worker, or in origin->asked
  * @pending: pieces that are being read for it; the worker's
  * @range: if an image asks, its range
@@ -148,6 +150,7 @@ struct bpfsnap_job {
 	bio_end_io_t *end_io;
 	void *private;
 	bool passed;
+	bool is_pooled;
 
 	struct list_head node;
 	unsigned int pending;
@@ -259,6 +262,9 @@ struct bpfsnap_range {
  * @copies_discards: discards are copied for instead of dropped
  * @pages: of old content in memory
  * @max_pages: limit of @pages
+ * @used_lock: protects @used, @nr_used
+ * @used: pages that were used, and will be again; chained by their private field
+ * @nr_used: how many; not counted in @pages, but both together are within the limit
  * @is_ending: it is being freed
  * @end_work: frees it
  * @nr_stores: how many
@@ -273,6 +279,9 @@ struct bpfsnap_snapshot {
 	bool copies_discards;
 	atomic_t pages;
 	unsigned int max_pages;
+	spinlock_t used_lock;
+	struct page *used;
+	u32 nr_used;
 	bool is_ending;
 	struct work_struct end_work;
 	u32 nr_stores;
@@ -463,6 +472,9 @@ bool bpfsnap_thaw(struct bpfsnap_freezer *freezer);
 /* cow.c: old content into memory */
 int bpfsnap_cow_create(struct bpfsnap_range *range);
 void bpfsnap_cow_destroy(struct bpfsnap_range *range);
+
+/* Pages that no piece will use again.  Context: no range is left. */
+void bpfsnap_cow_free_used(struct bpfsnap_snapshot *snap);
 
 /* Must old content be copied before @bio may go on?  Context: preemption off. */
 bool bpfsnap_cow_needed(const struct bpfsnap_origin *origin, const struct bio *bio);

@@ -28,6 +28,9 @@
 /* Nothing here may wait for I/O: it could be the I/O that waits for us. */
 #define GFP_COPY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
 
+/* Of a snapshot's pages, so many are kept when they are not needed: 4 MiB. */
+enum { USED_PAGES_MAX = 1024 };
+
 void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect)
 {
 	if (cmpxchg(&range->error, 0, error))
@@ -94,14 +97,59 @@ void bpfsnap_piece_get(struct bpfsnap_piece *piece)
 	refcount_inc(&piece->ref);
 }
 
-static void free_piece(struct bpfsnap_piece *piece)
+/* Pages that the snapshot has used before, up to @nr.  Return: how many. */
+static u32 take_used(struct bpfsnap_snapshot *snap, struct bio_vec *bvecs, u32 nr)
 {
 	u32 i;
 
+	spin_lock(&snap->used_lock);
+	for (i = 0; i < nr && snap->used; i++) {
+		bvecs[i].bv_page = snap->used;
+		snap->used = (struct page *)page_private(snap->used);
+	}
+	snap->nr_used -= i;
+	spin_unlock(&snap->used_lock);
+	return i;
+}
+
+/* Kept for the next pieces, as far as there is room.  Return: how many of them. */
+static u32 keep_used(struct bpfsnap_snapshot *snap, const struct bio_vec *bvecs, u32 nr)
+{
+	u32 i;
+
+	spin_lock(&snap->used_lock);
+	nr = min_t(u32, nr, USED_PAGES_MAX - snap->nr_used);
+	for (i = 0; i < nr; i++) {
+		set_page_private(bvecs[i].bv_page, (unsigned long)snap->used);
+		snap->used = bvecs[i].bv_page;
+	}
+	snap->nr_used += nr;
+	spin_unlock(&snap->used_lock);
+	return nr;
+}
+
+static void free_used_page(struct page *page)
+{
+	set_page_private(page, 0);
+	__free_page(page);
+}
+
+void bpfsnap_cow_free_used(struct bpfsnap_snapshot *snap)
+{
+	struct page *next;
+
+	for (; snap->used; snap->used = next) {
+		next = (struct page *)page_private(snap->used);
+		free_used_page(snap->used);
+	}
+}
+
+static void free_piece(struct bpfsnap_piece *piece, u32 kept)
+{
 	if (!piece)
 		return;
-	for (i = 0; i < piece->nr_pages; i++)
-		__free_page(piece->bvecs[i].bv_page);
+	for (; kept < piece->nr_pages; kept++)
+		free_used_page(piece->bvecs[kept].bv_page);
 	kfree(piece);
 }
 
@@ -115,13 +163,19 @@ void bpfsnap_piece_put(struct bpfsnap_piece *piece)
 		/* Pairs with smp_load_acquire() in take_reserve(). */
 		smp_store_release(&range->reserve, piece);
 	} else {
-		atomic_sub(piece->nr_pages, &range->snap->pages);
-		free_piece(piece);
+		/* In this order, or the two together could be more than the limit. */
+		u32 nr = piece->nr_pages, kept = keep_used(range->snap, piece->bvecs, nr);
+
+		free_piece(piece, kept);
+		atomic_sub(nr, &range->snap->pages);
 	}
 }
 
-/* With pages for up to @nr chunks; at least one, or NULL. */
-static struct bpfsnap_piece *alloc_piece(u32 nr, gfp_t gfp)
+/*
+ * With pages for up to @nr chunks; at least one, or NULL.  To use pages again costs less
+ * than the allocator's clearing of new ones does.
+ */
+static struct bpfsnap_piece *alloc_piece(struct bpfsnap_snapshot *snap, u32 nr, gfp_t gfp)
 {
 	struct bpfsnap_piece *piece;
 	u32 i;
@@ -129,7 +183,7 @@ static struct bpfsnap_piece *alloc_piece(u32 nr, gfp_t gfp)
 	piece = kmalloc(struct_size(piece, bvecs, nr), gfp);
 	if (!piece)
 		return NULL;
-	for (i = 0; i < nr; i++) {
+	for (i = take_used(snap, piece->bvecs, nr); i < nr; i++) {
 		struct page *page = alloc_page(gfp | __GFP_HIGHMEM);
 
 		if (!page)
@@ -229,7 +283,7 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	if (bpfsnap_chunkmap_prepare(&range->started, first, first + budget - 1) ||
 	    bpfsnap_chunkmap_prepare(&range->copied, first, first + budget - 1))
 		goto free_extent;
-	piece = alloc_piece(budget, GFP_COPY);
+	piece = alloc_piece(range->snap, budget, GFP_COPY);
 	if (!piece)
 		piece = take_reserve(range);
 	if (!piece)
@@ -392,7 +446,7 @@ int bpfsnap_cow_create(struct bpfsnap_range *range)
 
 	init_waitqueue_head(&range->idle);
 	bpfsnap_index_create(&range->index);
-	range->reserve = alloc_piece(BPFSNAP_RESERVE_CHUNKS, GFP_KERNEL);
+	range->reserve = alloc_piece(range->snap, BPFSNAP_RESERVE_CHUNKS, GFP_KERNEL);
 	if (!range->reserve)
 		return -ENOMEM;
 	range->reserve->is_reserve = true;
@@ -407,7 +461,7 @@ int bpfsnap_cow_create(struct bpfsnap_range *range)
 free_copied:
 	bpfsnap_chunkmap_done(&range->copied);
 free_reserve:
-	free_piece(range->reserve);
+	free_piece(range->reserve, 0);
 	return ret;
 }
 
@@ -416,5 +470,5 @@ void bpfsnap_cow_destroy(struct bpfsnap_range *range)
 	bpfsnap_index_destroy(&range->index);
 	bpfsnap_chunkmap_done(&range->started);
 	bpfsnap_chunkmap_done(&range->copied);
-	free_piece(range->reserve);
+	free_piece(range->reserve, 0);
 }

@@ -32,6 +32,8 @@
 
 enum {
 	JOBS_KEPT = 64,
+	/* Wrappers that a CPU keeps for the next writes: the slab would clear each. */
+	JOBS_STOCK = 16,
 	/* Jobs begun before the worker looks at what has been read. */
 	JOBS_AT_ONCE = 64,
 	/* So many may lack memory before no further one is begun. */
@@ -40,6 +42,13 @@ enum {
 };
 
 static struct kmem_cache *job_cache;
+
+struct job_stock {
+	unsigned int nr;
+	struct bpfsnap_job *jobs[JOBS_STOCK];
+};
+
+static DEFINE_PER_CPU(struct job_stock, job_stocks);
 
 static void gate_endio(struct bio *bio);
 
@@ -51,9 +60,40 @@ static void wrap_bio(struct bpfsnap_job *job, struct bio *bio)
 	bio->bi_private = job;
 }
 
+/* The wrapper of a write that passes at once.  Context: preemption off. */
+static struct bpfsnap_job *new_job(void)
+{
+	struct bpfsnap_job *job = NULL;
+	struct job_stock *stock;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	stock = this_cpu_ptr(&job_stocks);
+	if (stock->nr)
+		job = stock->jobs[--stock->nr];
+	local_irq_restore(flags);
+	return job ?: kmem_cache_alloc(job_cache, GFP_NOWAIT | __GFP_NOWARN);
+}
+
 static void free_job(struct bpfsnap_job *job)
 {
-	mempool_free(job, job->origin->jobs);
+	struct job_stock *stock;
+	unsigned long flags;
+
+	/* What was taken from a reserve goes back to it. */
+	if (job->is_pooled) {
+		mempool_free(job, job->origin->jobs);
+		return;
+	}
+	local_irq_save(flags);
+	stock = this_cpu_ptr(&job_stocks);
+	if (stock->nr < JOBS_STOCK) {
+		stock->jobs[stock->nr++] = job;
+		job = NULL;
+	}
+	local_irq_restore(flags);
+	if (job)
+		kmem_cache_free(job_cache, job);
 }
 
 static void unwrap_bio(struct bio *bio)
@@ -223,13 +263,14 @@ enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bi
 	if (job) {
 		atomic_dec(&origin->returning);
 	} else {
-		job = kmem_cache_alloc(job_cache, GFP_NOWAIT | __GFP_NOWARN);
+		job = new_job();
 		if (!job)
 			goto later;
 		/* The device mapper would keep its own in bi_private. */
 		if (!queue_is_mq(origin->disk->queue))
 			bio_clear_polled(bio);
 		job->origin = origin;
+		job->is_pooled = false;
 		wrap_bio(job, bio);
 	}
 	pass(origin, bio, job);
@@ -264,7 +305,7 @@ static struct bpfsnap_job *take_waiting(struct bpfsnap_origin *origin)
 		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
 		return NULL;
 	}
-	*job = (struct bpfsnap_job){ .origin = origin };
+	*job = (struct bpfsnap_job){ .origin = origin, .is_pooled = true };
 	INIT_LIST_HEAD(&job->node);
 	/* Before it leaves the list: bpfsnap_gate_settle() looks at both. */
 	atomic_inc(&origin->returning);
@@ -542,7 +583,15 @@ int bpfsnap_gate_init(void)
 
 void bpfsnap_gate_exit(void)
 {
+	int cpu;
+
 	/* A completion on another CPU may not have returned from gate_endio() yet. */
 	synchronize_rcu();
+	for_each_possible_cpu(cpu) {
+		struct job_stock *stock = per_cpu_ptr(&job_stocks, cpu);
+
+		while (stock->nr)
+			kmem_cache_free(job_cache, stock->jobs[--stock->nr]);
+	}
 	kmem_cache_destroy(job_cache);
 }

@@ -220,6 +220,7 @@ static void end_work(struct work_struct *work)
 		bpfsnap_store_free(snap->stores[i]);
 	for (i = 0; i < snap->nr_ranges; i++)
 		bpfsnap_range_free(snap->ranges[i]);
+	bpfsnap_cow_free_used(snap);
 	kfree(snap);
 	/* bpfsnap_snapshot_exit() waits for this function to return. */
 	module_put(THIS_MODULE);
@@ -270,6 +271,7 @@ static struct bpfsnap_snapshot *new_snapshot(const struct bpfsnap_ioc_snap_creat
 	snap->writable = arg->flags & BPFSNAP_SNAP_WRITABLE;
 	snap->copies_discards = arg->flags & BPFSNAP_SNAP_COPY_DISCARDS;
 	snap->max_pages = (arg->memory_bytes ?: BPFSNAP_MEMORY_DEFAULT_BYTES) >> PAGE_SHIFT;
+	spin_lock_init(&snap->used_lock);
 	INIT_WORK(&snap->end_work, end_work);
 	return snap;
 }

@@ -469,7 +469,8 @@ struct bpfsnap_store *bpfsnap_store_create(struct bpfsnap_snapshot *snap, struct
 	store->bvecs = kcalloc(BPFSNAP_PIECE_CHUNKS, sizeof(*store->bvecs), GFP_KERNEL);
 	if (!store->bvecs)
 		goto free;
-	store->wq = alloc_ordered_workqueue("bpfsnap-store", WQ_MEM_RECLAIM);
+	/* In good time, and what waits in memory stays little: its pages are used again. */
+	store->wq = alloc_ordered_workqueue("bpfsnap-store", WQ_MEM_RECLAIM | WQ_HIGHPRI);
 	if (!store->wq)
 		goto free;
 	ret = use(store, device);
