@@ -4,9 +4,9 @@
  * each other.  What can't be right is printed: an image that reads differently the second
  * time without having failed, an error that the interface does not know.
  *
- *   racer SEED SECONDS STORAGE-DIR DISK...
+ *   racer SEED SECONDS EPOCH STORAGE-DIR DISK...
  *
- * The disks are known to the daemon, which moves the epoch.  At the end no snapshot is left,
+ * The disks are known to the daemon; EPOCH is the first one that is not used yet.  At the end no snapshot is left,
  * and all disks are attached.
  */
 #include <errno.h>
@@ -37,7 +37,7 @@ static struct disk {
 static unsigned int nr_disks;
 static const char *storage;
 static int control;
-static atomic_uint epoch = 1000000, wrong;
+static atomic_uint epoch, wrong;
 static atomic_bool is_over;
 
 /* What the threads have done, and how it ended. */
@@ -292,18 +292,19 @@ int main(int argc, char **argv)
 	unsigned int nr = 0;
 	uint64_t seed;
 
-	if (argc < 5 || argc > 4 + DISKS_MAX) {
-		fprintf(stderr, "usage: racer SEED SECONDS STORAGE-DIR DISK...\n");
+	if (argc < 6 || argc > 5 + DISKS_MAX) {
+		fprintf(stderr, "usage: racer SEED SECONDS EPOCH STORAGE-DIR DISK...\n");
 		return 2;
 	}
 	seed = strtoull(argv[1], NULL, 10);
-	storage = argv[3];
+	epoch = (unsigned int)atoi(argv[3]);
+	storage = argv[4];
 	control = open("/dev/" BPFSNAP_CONTROL_NAME, O_RDWR | O_CLOEXEC);
 	if (control < 0) {
 		perror("/dev/" BPFSNAP_CONTROL_NAME);
 		return 1;
 	}
-	for (int i = 4; i < argc; i++, nr_disks++) {
+	for (int i = 5; i < argc; i++, nr_disks++) {
 		struct stat st;
 		int fd = open(argv[i], O_RDONLY | O_CLOEXEC);
 

@@ -8,6 +8,7 @@ need_faults() {
 	[ -d /sys/kernel/debug/failslab ] || skip_all "this kernel has no fault injection"
 	need_product
 	local way
+	echo "lab: faults are injected" >/dev/kmsg
 	for way in failslab fail_page_alloc fail_usercopy fail_make_request; do
 		faults "$way" verbose 0
 		cleanup_fn faults "$way" probability 0
