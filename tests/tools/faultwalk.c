@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "uapi/bpfsnap.h"
@@ -30,7 +29,6 @@ static const char help[] =
 	"  -f DEVICE   whose filesystem is frozen for a snapshot\n"
 	"  -d PATH     storage: a directory, a block device, or a file to pin\n"
 	"  -p          it is a file to pin\n"
-	"  -m FILE     the module, not loaded\n"
 	"  -e EPOCH    the first that may be used\n";
 
 static int control = -1, fail_nth = -1;
@@ -38,7 +36,7 @@ static struct stat disks[DISKS_MAX], spare;
 static unsigned int nr_disks;
 static struct bpfsnap_dev freeze;
 static unsigned int nr_freeze;
-static const char *storage = "/tmp", *module_file, *first_disk;
+static const char *storage = "/tmp", *first_disk;
 static bool pinned;
 static unsigned int epoch = 2;
 
@@ -283,28 +281,6 @@ static void image_still_whole(void)
 		die("the image has failed");
 }
 
-static int module_fd;
-
-static void open_module(void)
-{
-	module_fd = open(module_file, O_RDONLY | O_CLOEXEC);
-	must(module_file, module_fd);
-}
-
-static int load(void) { return (int)syscall(SYS_finit_module, module_fd, "", 0); }
-
-static void unload(void)
-{
-	must("delete_module", (int)syscall(SYS_delete_module, "bpfsnap", O_NONBLOCK));
-	close(module_fd);
-}
-
-static bool not_loaded(void)
-{
-	close(module_fd);
-	return access("/sys/module/bpfsnap", F_OK) < 0;
-}
-
 static bool nothing(void) { return true; }
 static void no_step(void) { }
 
@@ -324,7 +300,6 @@ static const struct operation {
 	bool (*left_nothing)(void);
 	void (*after)(void);
 } operations[] = {
-	{ "load", no_step, open_module, load, unload, not_loaded, no_step },
 	{ "open", no_step, no_step, open_control, no_step, nothing, no_step },
 	{ "version", no_step, no_step, version, no_step, nothing, no_step },
 	{ "attach", no_step, no_step, attach, detach_after, not_attached, no_step },
@@ -424,7 +399,7 @@ static void take_options(int argc, char **argv)
 	struct stat st;
 	int option;
 
-	while ((option = getopt(argc, argv, "a:s:f:d:pm:e:")) >= 0) {
+	while ((option = getopt(argc, argv, "a:s:f:d:pe:")) >= 0) {
 		switch (option) {
 		case 'a':
 			if (!nr_disks)
@@ -440,7 +415,6 @@ static void take_options(int argc, char **argv)
 			break;
 		case 'd': storage = optarg; break;
 		case 'p': pinned = true; break;
-		case 'm': module_file = optarg; break;
 		case 'e': epoch = (unsigned int)atoi(optarg); break;
 		default: die("%s", help);
 		}
@@ -458,10 +432,8 @@ int main(int argc, char **argv)
 	memset(buffer, 'f', IO_BYTES);
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	must("/proc/thread-self/fail-nth", fail_nth);
-	if (!module_file) {
-		control = open("/dev/" BPFSNAP_CONTROL_NAME, O_RDWR | O_CLOEXEC);
-		must("/dev/" BPFSNAP_CONTROL_NAME, control);
-	}
+	control = open("/dev/" BPFSNAP_CONTROL_NAME, O_RDWR | O_CLOEXEC);
+	must("/dev/" BPFSNAP_CONTROL_NAME, control);
 	for (int i = optind; i < argc && right; i++) {
 		right = walk(find(argv[i]));
 		fflush(stdout);
