@@ -71,6 +71,12 @@ bench-bpf: all tools ## what tracking costs on this machine, by the kernel's own
 bench: all tools vm-modules ## how much longer the ways of a write and a read are, in virtual time
 	$(Q)set -e; for k in $(KERNELS); do $(VM)/run $$k tests/bench/path-length; done
 
+# KERNELS=debug runs everything else in it, too.
+torture: all tools ## faults, races and deaths in a kernel that tells; MINUTES=60 for longer (builds that kernel first)
+	$(Q)$(MAKE) --no-print-directory vm-modules KERNELS=debug
+	$(Q)tests/torture/run
+	$(Q)tests/torture/crash
+
 check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
 
@@ -82,5 +88,5 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules lab-module tools bench bench-bpf
+.PHONY: vm-modules lab-module tools bench bench-bpf torture
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)
