@@ -100,6 +100,7 @@ static void arm(const struct bpfsnap_snapshot *snap)
 		struct bpfsnap_range *range = snap->ranges[i];
 
 		range->info.created_ns = ktime_get_real_ns();
+		range->diskseq = READ_ONCE(range->origin->disk->diskseq);
 		if (range->snap->copies_discards)
 			WRITE_ONCE(range->origin->copies_discards, true);
 		list_add_tail_rcu(&range->node, &range->origin->ranges);

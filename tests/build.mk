@@ -80,6 +80,9 @@ torture: all tools ## faults, races and deaths in a kernel that tells; MINUTES=6
 check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
 
+check-long: deps all vm-modules tools ## the long forms of scenarios on KERNELS, for hours
+	$(Q)tests/vm/check-long $(KERNELS)
+
 demo: deps ## the main job on real input: live incremental backup of ext4 under load
 	$(Q)tests/demo/run $(if $(filter 1,$(HOST)),--host,$(KERNELS))
 
