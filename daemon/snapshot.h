@@ -11,6 +11,8 @@
 #include "reasons.h"
 #include "sysfs.h"
 
+struct tracker;
+
 enum {
 	SNAPSHOT_DEVICES_MAX	= 64,		/* BPFSNAP_MAX_DEVICES */
 	SNAPSHOT_TIMEOUT_MAX_MS	= 60000,	/* BPFSNAP_MAX_TIMEOUT_MS */
@@ -104,7 +106,21 @@ struct snapshot_ops {
 int snapshot_take(const struct snapshot_ops *ops, void *ctx, const uint8_t id[16],
 		  const struct snapshot_request *request, struct fault *fault);
 
-/** struct snapshot_kernel - the ops of the real system; its ctx is a struct tracker */
+/** snapshot_die_in_step - for tests: the process kills itself when this step begins; -1: never */
+extern int snapshot_die_in_step;
+
+/**
+ * struct snapshot_kernel - what the ops of the real system are given
+ * @check: is it still wanted? Return: 0 or -ECANCELED
+ * @data: for @check
+ */
+struct snapshot_kernel {
+	struct tracker *tracker;
+	int (*check)(const struct snapshot_kernel *kernel);
+	const void *data;
+};
+
+/** snapshot_kernel_ops - of the real system, with the tracker's turn and lock */
 extern const struct snapshot_ops snapshot_kernel_ops;
 
 #endif /* BPFSNAP_SNAPSHOT_H */
