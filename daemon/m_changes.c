@@ -8,7 +8,9 @@
 #include "methods.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <uuid/uuid.h>
 
@@ -361,6 +363,70 @@ int method_list_changes(struct call *call, struct fault *fault)
 		return changes_next(c, &call->reply, &unused, fault);
 	call->stream = (struct stream){ changes_next, changes_free, TAKE_PTR(c), METHOD_SCAN };
 	return 0;
+}
+
+/* A block of the bitmap counts from the start of the device: a partition's may begin in a block. */
+static void set_bits(uint8_t *bits, const struct extent *extents, size_t nr, unsigned int shift)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t last = (extents[i].offset_bytes + extents[i].len_bytes - 1) >> shift;
+
+		for (uint64_t bit = extents[i].offset_bytes >> shift; bit <= last; bit++)
+			bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+	}
+}
+
+static int fill_bitmap(struct call *call, struct changes *c, int fd, size_t len_bytes,
+		       struct fault *fault)
+{
+	uint8_t *bits = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct json_object *o = NULL;
+	int r;
+
+	if (bits == MAP_FAILED)
+		return -errno;
+	/* The last piece's doubts are those of all. */
+	do {
+		_cleanup_(finding_done) struct finding f = { 0 };
+
+		r = call_check(call);
+		if (r >= 0)
+			r = look(c, &f, fault);
+		if (r >= 0)
+			set_bits(bits, f.extents, f.nr, c->tracked.block_shift);
+		if (r >= 0 && c->cursor_bytes >= c->query.len_bytes) {
+			o = json_object_new_object();
+			put_answer(o, c, &f);
+		}
+	} while (r >= 0 && !o);
+	munmap(bits, len_bytes);
+	call->reply = o;
+	return r;
+}
+
+/* One object, which says what it says for ever: it can be handed on to whoever may not ask. */
+int method_open_changes(struct call *call, struct fault *fault)
+{
+	_cleanup_(changes_freep) struct changes *c = calloc(1, sizeof(*c));
+	_cleanup_(closep) int fd = -1;
+	size_t len_bytes;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = open_changes(call, c, fault);
+	if (r < 0)
+		return r;
+	len_bytes = (((c->query.len_bytes - 1) >> c->tracked.block_shift) + 8) / 8;
+	fd = memfd_create("bpfsnap-changes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)len_bytes) < 0)
+		return -errno;
+	r = fill_bitmap(call, c, fd, len_bytes, fault);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return put_handle(call, call->reply, "changes_fd", TAKE_FD(fd));
 }
 
 /* Offsets are the device's; of a partition they are within it. */

@@ -5,8 +5,10 @@
 #include "methods.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <uuid/uuid.h>
@@ -148,6 +150,35 @@ static int show_snapshots(struct call *call, const uint8_t *id, struct json_obje
 					      show_snapshot(&view, infos, nr, infos[i].id));
 	}
 	*ret_snapshots = snapshots;
+	return 0;
+}
+
+/* Whoever opened it may have been allowed to do what we would not be asked for by name. */
+static int take_storage(const struct call *call, char *path, size_t room,
+			struct snapshot_request *request, struct fault *fault)
+{
+	struct stat st;
+	int fd, r, flags;
+
+	r = arg_handle(call, "storage_fd", &fd, fault);
+	request->storage_fd = fd;
+	if (r < 0 || fd < 0)
+		return r;
+	if (arg_string(call, "storage"))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "storage_fd");
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) < 0 || flags & O_PATH)
+		return fault_handle(fault, "storage_fd", "The storage's handle cannot be used.");
+	if (!S_ISDIR(st.st_mode) && (flags & O_ACCMODE) != O_RDWR)
+		return fault_handle(fault, "storage_fd",
+				    "The storage's handle is not open for reading and writing.");
+	if (S_ISREG(st.st_mode) && st.st_size != 0)
+		return fault_handle(fault, "storage_fd", "The storage's file is not empty.");
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fault_handle(fault, "storage_fd",
+				    "The storage's handle is of no directory, file or block device.");
+	snprintf(path, room, "/proc/self/fd/%d", fd);
+	request->storage = path;
 	return 0;
 }
 
@@ -294,10 +325,12 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 {
 	struct snapshot_request request;
 	struct held_terms terms;
-	char snapshot[37];
+	char snapshot[37], path[64];
 	int r;
 
 	r = take_request(call, &request, fault);
+	if (r >= 0)
+		r = take_storage(call, path, sizeof(path), &request, fault);
 	if (r >= 0)
 		r = take_terms(call, &terms, fault);
 	if (r >= 0)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device.h"
 #include "interface.h"
 #include "log.h"
 
@@ -222,6 +223,7 @@ static int run_handler(struct daemon *daemon, enum method_place place,
 {
 	int r;
 
+	device_resolve_below(!call->peer.may_change);
 	if (place == METHOD_CHANGE)
 		tracker_take_turn(daemon->tracker);
 	tracker_lock(daemon->tracker);
@@ -333,14 +335,11 @@ static int dispatch(struct daemon *daemon, struct varlink_request *request, stru
 	const struct method *method = find_method(request->method);
 	int r;
 
-	/* Who may not read learns nothing, not even which methods there are. */
-	r = !call->peer.may_read && method ? check_peer(method, &call->peer, &fault) : 0;
+	r = method ? check_peer(method, &call->peer, &fault) : 0;
 	if (r >= 0)
 		r = check_args(daemon, request, call->args, &fault);
 	if (r >= 0 && !method)
 		r = fault_service(&fault, REASON_METHOD_NOT_IMPLEMENTED, request->method);
-	if (r >= 0)
-		r = check_peer(method, &call->peer, &fault);
 	if (r >= 0) {
 		audit(method, call);
 		if (method->place != METHOD_LOOK)
@@ -452,6 +451,32 @@ int arg_int(const struct call *call, const char *name, int64_t min, int64_t max,
 	*ret_value = json_object_get_int64(value);
 	if (*ret_value < min || *ret_value > max)
 		return fault_service(fault, REASON_INVALID_PARAMETER, name);
+	return 0;
+}
+
+int arg_handle(const struct call *call, const char *name, int *ret_fd, struct fault *fault)
+{
+	int64_t place;
+	int r;
+
+	*ret_fd = -1;
+	r = arg_int(call, name, 0, FDS_MAX, -1, &place, fault);
+	if (r < 0 || place < 0)
+		return r;
+	if ((uint64_t)place >= call->fds_in.nr)
+		return fault_service(fault, REASON_INVALID_PARAMETER, name);
+	*ret_fd = call->fds_in.items[place];
+	return 0;
+}
+
+int put_handle(struct call *call, struct json_object *o, const char *name, int fd)
+{
+	if (call->fds_out.nr == FDS_MAX) {
+		close(fd);
+		return -EMFILE;
+	}
+	put_u64(o, name, call->fds_out.nr);
+	call->fds_out.items[call->fds_out.nr++] = fd;
 	return 0;
 }
 

@@ -171,6 +171,17 @@ bool arg_bool(const struct call *call, const char *name);
 int arg_int(const struct call *call, const char *name, int64_t min, int64_t max,
 	    int64_t otherwise, int64_t *ret_value, struct fault *fault);
 
+/**
+ * arg_handle - a handle that came with the call, by its place; belongs to the call
+ * @ret_fd: -1 if the argument is absent or null
+ *
+ * Errors: InvalidParameter: there is no handle in that place.
+ */
+int arg_handle(const struct call *call, const char *name, int *ret_fd, struct fault *fault);
+
+/** put_handle - hand @fd, which is taken over, to the client: its place becomes the result */
+int put_handle(struct call *call, struct json_object *o, const char *name, int fd);
+
 /* Results. */
 void put_string(struct json_object *o, const char *name, const char *value);
 void put_u64(struct json_object *o, const char *name, uint64_t value);

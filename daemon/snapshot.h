@@ -23,6 +23,7 @@ enum {
  * struct snapshot_request - what a client asks for
  * @paths: of the devices
  * @storage: for old content: a directory, or a block device
+ * @storage_fd: a handle of it that the client gave, or -1; @storage then names the handle
  * @checkpoint: a name, or NULL
  * @writable: may the images be written to?
  * @limit_bytes: most old content that is kept for each device, 0 for as much as there is room
@@ -32,6 +33,7 @@ struct snapshot_request {
 	const char *paths[SNAPSHOT_DEVICES_MAX];
 	size_t nr_paths;
 	const char *storage;
+	int storage_fd;
 	uint32_t timeout_ms;
 	const char *checkpoint;
 	bool writable;
@@ -43,6 +45,7 @@ struct snapshot_request {
 enum snapshot_storage {
 	STORAGE_FILES,	/* an unnamed file for each range */
 	STORAGE_DEVICE,	/* one block device for all ranges */
+	STORAGE_HANDLE,	/* one empty file that the client opened, for all ranges */
 	STORAGE_PINNED,	/* one file on the snapshot's own disk, for all ranges */
 };
 
