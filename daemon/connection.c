@@ -31,6 +31,7 @@ enum {
  * @terminator: that the client's last message ended with
  * @guarded: snapshot to destroy if the last reply is not received, or empty
  * @is_at_end: the client will say no more
+ * @is_reset: the kernel told, once, that the client left something unread
  * @is_broken: after @out nothing follows, since what came could not be understood
  */
 struct connection {
@@ -56,6 +57,7 @@ struct connection {
 	char terminator;
 	char guarded[37];
 	bool is_at_end;
+	bool is_reset;
 	bool is_broken;
 };
 
@@ -95,7 +97,7 @@ static bool is_lost(const struct connection *c)
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error)
+	if (c->is_reset || getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error)
 		return true;
 	return !is_received(c);
 }
@@ -187,7 +189,8 @@ static void take_fds(struct connection *c, struct msghdr *header, size_t end_byt
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(m) + i * sizeof(fd), sizeof(fd));
-			if (c->nr_in_fds == IN_FDS_MAX) {
+			/* No method that others may call takes any. */
+			if (c->nr_in_fds == IN_FDS_MAX || !c->peer.may_change) {
 				close(fd);
 				continue;
 			}
@@ -417,6 +420,7 @@ int connection_serve(struct connection *c, uint32_t events)
 		r = go_on(c);
 	else if (c->has_message)
 		r = answer(c);
+	c->is_reset = r == -ECONNRESET || r == -EPIPE;
 	if (r < 0)
 		return r;
 	return look_further(c);

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -323,6 +324,17 @@ static int turn(struct server *s)
 	return 0;
 }
 
+/* Clients, and what is mapped for them, are more than the usual limit. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int open_workers(struct server *s)
 {
 	int r;
@@ -339,6 +351,7 @@ static int open_server(struct server *s, const struct server_options *options)
 {
 	int r;
 
+	raise_limit();
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0)
 		return -errno;
