@@ -256,7 +256,9 @@ int method_detach_device(struct call *call, struct fault *fault)
 	if (has_gate < 0 && has_gate != -ENODEV && kctl_exists())
 		return fault_system(fault, "detach", has_gate, "%s could not be detached: %s.",
 				    d.disk_name, strerror(-has_gate));
+	tracker_set_attaching(tracker, d.disk_key);
 	is_tracked = tracker_remove(tracker, d.disk_key);
+	tracker_set_attaching(tracker, 0);
 	if (is_tracked == -ENODEV && has_gate < 0)
 		return fault_device(fault, REASON_NOT_ATTACHED, d.disk_name,
 				    "%s is not attached.", d.disk_name);

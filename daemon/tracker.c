@@ -133,7 +133,8 @@ int tracker_device(const struct tracker *t, uint32_t disk_key, struct bpfsnap_de
 {
 	const struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
 
-	if (!d)
+	/* One that comes or goes is nobody's but whose turn it is. */
+	if (!d || (tracker_is_attaching(t, disk_key) && !tracker_has_turn()))
 		return -ENODEV;
 	*ret_device = *d;
 	return 0;

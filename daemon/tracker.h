@@ -71,7 +71,7 @@ void tracker_marks_end(struct tracker *tracker);
 		waited_;					\
 	})
 
-/** tracker_set_attaching - a disk that is tracked, but not attached yet; 0 for none */
+/** tracker_set_attaching - a disk that is tracked, but not attached yet or any more; 0 for none */
 void tracker_set_attaching(struct tracker *tracker, uint32_t disk_key);
 bool tracker_is_attaching(const struct tracker *tracker, uint32_t disk_key);
 

@@ -44,7 +44,7 @@ enum tracker_link {
  * @state, @epochs, @disks: mapped, or NULL
  * @devices, @counters, @history, @writers: mapped, BPFSNAP_TRACK_DEVICES of each
  * @unavailable: why what is pinned could not be adopted; NULL if it could
- * @attaching: disk that is tracked, but not attached yet; 0 for none
+ * @attaching: disk that is tracked, but not attached yet or any more; 0 for none
  * @turn, @marks_lock, @lock: see tracker.h
  */
 struct tracker {
