@@ -7,6 +7,8 @@
  *
  *   bpfsnap_lock            mutex: the lists of origins and snapshots, everything
  *                           that an ioctl changes
+ *   bpfsnap_list_lock       mutex, held for moments: who is in these lists, for those who
+ *                           only look, and must not wait for a disk
  *   origin->lock            irq-safe spinlock: what waits at a gate
  *   range->image_lock       irq-safe spinlock: openers of an image, its slow bios
  *   store->lock             spinlock: pieces on their way to a storage
@@ -293,8 +295,10 @@ struct bpfsnap_snapshot {
 };
 
 extern struct mutex bpfsnap_lock;
+/* The lists are changed with both locks held, and read with either. */
+extern struct mutex bpfsnap_list_lock;
 extern struct list_head bpfsnap_origins;
-/* Snapshots, also those that are being freed; bpfsnap_lock. */
+/* Snapshots, also those that are being freed. */
 extern struct list_head bpfsnap_snapshots;
 
 /* hook.c: the only file that knows how bios are caught */

@@ -54,11 +54,13 @@ $(B)/docs/%: docs/examples/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $< -lbpf
 
-bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram ## tracking without the module on this machine's kernel (root)
+bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection; do \
+	$(Q)for s in tracking inspection clients errors access; do \
 		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
+	$(Q)BPFSNAPD="setarch -R $(CURDIR)/$(B)/tests/tsan/bpfsnapd" growth_kib=400000 patience_ms=2000 \
+		longest_ms=10000 tests/bpf/host tests/bpf/clients || [ $$? -eq 77 ]
 
 $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 	$(call say,CC,$@)
