@@ -13,6 +13,7 @@
 #include "aside.h"
 #include "device.h"
 #include "doubt.h"
+#include "hooks.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
@@ -180,7 +181,11 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 	if (r < 0)
 		return r;
 	uuid_generate_random(id);
+	r = hooks_before(call->daemon->config, request.paths, request.nr_paths, fault);
+	if (r < 0)
+		return r;
 	r = snapshot_take(&snapshot_kernel_ops, call->daemon->tracker, id, &request, fault);
+	hooks_after(call->daemon->config, request.paths, request.nr_paths, r >= 0);
 	if (r < 0) {
 		aside_clean();
 		return r;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "config.h"
 #include "reasons.h"
 #include "schema.h"
 #include "tracker.h"
@@ -14,12 +15,14 @@
 
 /**
  * struct daemon - what the methods work with
+ * @config: what is configured, for the hooks
  * @schemas: the interfaces, org.varlink.service among them
  */
 struct daemon {
 	struct tracker *tracker;
 	const char *storage_dir;
 	const char *module_path;
+	const struct config *config;
 	struct schema *schemas[2];
 };
 

@@ -26,6 +26,7 @@ enum reason {
 	REASON_NOT_ATTACHED,
 	REASON_DRAIN_TIMEOUT,
 	REASON_FREEZE_FAILED,
+	REASON_HOOK_FAILED,
 	REASON_SNAPSHOT_NOT_FOUND,
 	REASON_SNAPSHOT_BUSY,
 	REASON_STORAGE_UNSUITABLE,
@@ -72,6 +73,8 @@ int fault_device(struct fault *f, enum reason reason, const char *device,
 		 const char *fmt, ...) _printf_(4, 5);
 int fault_snapshot(struct fault *f, enum reason reason, const char *snapshot,
 		   const char *fmt, ...) _printf_(4, 5);
+/** fault_hook - a configured command failed, and a snapshot with it */
+int fault_hook(struct fault *f, const char *command, const char *fmt, ...) _printf_(3, 4);
 int fault_storage(struct fault *f, const char *path, const char *fmt, ...) _printf_(3, 4);
 int fault_checkpoint(struct fault *f, enum reason reason, const char *device,
 		     const char *name, const char *fmt, ...) _printf_(5, 6);

@@ -19,12 +19,14 @@
 
 #include "connection.h"
 #include "log.h"
+#include "notify.h"
 
 struct server {
 	struct daemon *daemon;
 	int epoll_fd, listen_fd, signal_fd;
 	struct connection *clients[SERVER_CLIENTS_MAX];
 	bool is_ending;
+	bool is_activated;	/* the socket is the service manager's, and stays */
 };
 
 /* Is there a daemon behind the socket file, or only the file? */
@@ -167,7 +169,8 @@ static int turn(struct server *s)
 	struct epoll_event events[16];
 	int nr;
 
-	nr = epoll_wait(s->epoll_fd, events, ARRAY_SIZE(events), -1);
+	notify_alive();
+	nr = epoll_wait(s->epoll_fd, events, ARRAY_SIZE(events), notify_interval_ms());
 	if (nr < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < nr; i++) {
@@ -191,7 +194,13 @@ static int open_server(struct server *s, const char *socket_path)
 	r = watch_signals(s);
 	if (r < 0)
 		return r;
-	r = listen_at(socket_path, &s->listen_fd);
+	r = notify_socket();
+	if (r >= 0) {
+		s->listen_fd = r;
+		s->is_activated = true;
+	} else if (r == -ENOENT) {
+		r = listen_at(socket_path, &s->listen_fd);
+	}
 	if (r < 0)
 		return r;
 	return watch(s, EPOLL_CTL_ADD, s->listen_fd, EPOLLIN, &s->listen_fd);
@@ -212,9 +221,10 @@ int server_run(struct daemon *daemon, const char *socket_path, void (*on_ready)(
 		if (r < 0)
 			log_err("waiting: %s", strerror(-r));
 	}
+	notify_stopping();
 	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
 		connection_free(s.clients[i]);
-	if (s.listen_fd >= 0)
+	if (s.listen_fd >= 0 && !s.is_activated)
 		unlink(socket_path);
 	closep(&s.listen_fd);
 	closep(&s.signal_fd);

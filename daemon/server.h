@@ -13,7 +13,8 @@ enum {
 
 /**
  * server_run - serve until SIGTERM or SIGINT
- * @socket_path: of the Unix socket; one that nobody listens on is replaced
+ * @socket_path: of the Unix socket; one that nobody listens on is replaced.  A socket that
+ *               the service manager hands over is used instead
  * @on_ready: called once it can be connected to
  *
  * Return: 0 or −errno, logged.
