@@ -43,6 +43,7 @@ include kmod/build.mk
 -include daemon/build.mk
 -include daemon/cli/build.mk
 -include daemon/system/build.mk
+-include daemon/lib/build.mk
 -include tests/unit/build.mk
 -include tests/build.mk
 

@@ -54,9 +54,27 @@ $(B)/docs/%: docs/examples/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $< -lbpf
 
-bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram ## tracking without the module on this machine's kernel (root)
+# As a user of the installed library would build it, and for guests without that.
+$(B)/docs/backup: docs/examples/backup.c $(B)/lib/$(LIB_FILE)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Wall -Wextra -Iinclude $(CFLAGS) -o $@ $< -L$(B)/lib -lbpfsnap
+
+$(B)/tests/bin/backup-example: docs/examples/backup.c $(B)/lib/libbpfsnap.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $^ $(shell pkg-config --libs json-c) -pthread
+
+$(B)/tests/bin/calls: tests/tools/calls.c $(B)/lib/libbpfsnap.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(shell pkg-config --libs json-c) -pthread
+
+tools: $(B)/tests/bin/backup-example
+
+bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection; do \
+	$(Q)for s in tracking inspection library; do \
 		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
 
