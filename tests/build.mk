@@ -74,8 +74,8 @@ tools: $(B)/tests/bin/backup-example
 
 bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection library; do \
-		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
+	$(Q)for s in tests/bpf/tracking tests/bpf/inspection tests/bpf/library tests/manual/host; do \
+		rc=0; tests/bpf/host $$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
 
 $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
@@ -102,3 +102,14 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 .PHONY: vm-modules lab-module tools bench bench-bpf
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)
+
+RELEASES ?= bookworm trixie
+deb: ## Debian packages, in build/deb
+	$(Q)DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" tests/packages/build
+
+check-packages: deps deb ## do the packages install and work on clean Debian systems? (root, QEMU)
+	$(Q)lintian --fail-on error build/deb/*.changes
+	$(Q)tests/bpf/host tests/packages/varlink
+	$(Q)set -e; for r in $(RELEASES); do tests/packages/check $$r; done
+
+.PHONY: deb check-packages
