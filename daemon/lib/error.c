@@ -51,6 +51,8 @@ static const struct {
 	{ BPFSNAP_REASON_TRACKER_UNAVAILABLE,	"TrackerUnavailable", NULL, ENOTCONN },
 	{ BPFSNAP_REASON_MODULE_UNAVAILABLE,	"ModuleUnavailable", NULL, ENOTCONN },
 	{ BPFSNAP_REASON_SYSTEM_FAILURE,	"SystemFailure", "operation", EIO },
+	{ BPFSNAP_REASON_KEY_REUSED,		"KeyReused", "key", EEXIST },
+	{ BPFSNAP_REASON_HANDLE_UNSUITABLE,	"HandleUnsuitable", "parameter", EINVAL },
 	{ BPFSNAP_REASON_INVALID_PARAMETER,	"InvalidParameter", "parameter", EINVAL },
 	{ BPFSNAP_REASON_PERMISSION_DENIED,	"PermissionDenied", NULL, EACCES },
 	{ BPFSNAP_REASON_UNREACHABLE,		"Unreachable", NULL, ENOTCONN },
