@@ -37,7 +37,7 @@ struct bpfsnap;
 
 /* -- Errors ----------------------------------------------------------------------- */
 
-/** enum bpfsnap_reason - the errors of the interface, in its order, and those of the library */
+/** enum bpfsnap_reason - the errors of the interface, and those of the library */
 enum bpfsnap_reason {
 	BPFSNAP_REASON_NONE = 0,
 	BPFSNAP_REASON_DEVICE_NOT_FOUND,
