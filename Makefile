@@ -42,6 +42,8 @@ include bpf/build.mk
 include kmod/build.mk
 -include daemon/build.mk
 -include daemon/cli/build.mk
+-include daemon/system/build.mk
+-include daemon/lib/build.mk
 -include tests/unit/build.mk
 -include tests/build.mk
 
@@ -54,12 +56,3 @@ help: ## this list
 
 clean: ## remove build/
 	$(Q)rm -rf $(B)
-
-prefix	?= /usr
-install: all ## install under DESTDIR
-	install -D -m 755 $(B)/bpfsnapd $(DESTDIR)$(prefix)/sbin/bpfsnapd
-	install -D -m 755 $(B)/bpfsnap $(DESTDIR)$(prefix)/bin/bpfsnap
-	install -D -m 644 docs/man/bpfsnap.8 $(DESTDIR)$(prefix)/share/man/man8/bpfsnap.8
-	install -D -m 644 docs/man/bpfsnap-maps.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-maps.7
-	install -D -m 644 docs/man/bpfsnap-protocol.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-protocol.7
-	install -D -m 644 include/io.bpfsnap.varlink $(DESTDIR)$(prefix)/share/varlink/io.bpfsnap.varlink

@@ -4,7 +4,7 @@
 # The client library of the command lives here too (daemon/cli/build.mk).
 DAEMON_SRC	:= $(filter-out daemon/client.c,$(wildcard daemon/*.c))
 DAEMON_OBJ	:= $(DAEMON_SRC:daemon/%.c=$(B)/daemon/%.o)
-DAEMON_PKGS	:= libbpf json-c uuid libkmod mount devmapper
+DAEMON_PKGS	:= libbpf json-c uuid libkmod mount devmapper libsystemd
 DAEMON_CFLAGS	= $(shell pkg-config --cflags $(DAEMON_PKGS))
 DAEMON_LIBS	= $(shell pkg-config --libs $(DAEMON_PKGS))
 

@@ -16,6 +16,7 @@
 #include "aside.h"
 #include "device.h"
 #include "doubt.h"
+#include "hooks.h"
 #include "ending.h"
 #include "events.h"
 #include "kctl.h"
@@ -255,6 +256,13 @@ static void tell(enum event_kind kind, const char *snapshot, int64_t value, cons
 	events_add(&event, "%s", text);
 }
 
+static void after(struct call *call, const struct snapshot_request *request, bool is_taken)
+{
+	(void)TRACKER_WAIT(call->daemon->tracker,
+			   (hooks_after(call->daemon->config, request->paths, request->nr_paths,
+					is_taken), 0));
+}
+
 /* Under a new name, which is written down first with what was agreed. */
 static int create(struct call *call, const struct snapshot_request *request,
 		  const struct held_terms *terms, char ret_snapshot[37], struct fault *fault)
@@ -265,12 +273,20 @@ static int create(struct call *call, const struct snapshot_request *request,
 
 	uuid_generate_random(id);
 	uuid_unparse_lower(id, ret_snapshot);
-	r = held_plan(ret_snapshot, terms, call->args);
+	/* They may take their time, in which others are served. */
+	r = TRACKER_WAIT(call->daemon->tracker,
+			 hooks_before(call->daemon->config, request->paths, request->nr_paths, fault));
 	if (r < 0)
+		return r;
+	r = held_plan(ret_snapshot, terms, call->args);
+	if (r < 0) {
+		after(call, request, false);
 		return fault_system(fault, "record", r,
 				    "What was agreed on the snapshot cannot be written down: %s.",
 				    strerror(-r));
+	}
 	r = snapshot_take(&snapshot_kernel_ops, &kernel, id, request, fault);
+	after(call, request, r >= 0);
 	if (r < 0) {
 		held_forget(ret_snapshot);
 		(void)TRACKER_WAIT(call->daemon->tracker, (aside_clean(), 0));

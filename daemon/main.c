@@ -12,6 +12,7 @@
 
 #include "kload.h"
 #include "aside.h"
+#include "config.h"
 #include "ending.h"
 #include "log.h"
 #include "methods.h"
@@ -31,6 +32,7 @@ enum {
 	MARK_LIMIT_MIN = 8,
 	OPTION_PINS = 256,
 	OPTION_MARK_LIMIT,
+	OPTION_CHECK_CONFIG,
 	OPTION_DIE_IN_STEP,
 };
 
@@ -39,6 +41,8 @@ static const char help[] =
 	"Track changes of block devices and take snapshots of them, for clients of a\n"
 	"Varlink socket. Runs in the foreground.\n"
 	"\n"
+	"  -c, --config FILE    read this file instead of bpfsnapd.conf(5) and its drop-ins\n"
+	"      --check-config   print what is configured, and end; 1 if anything is wrong\n"
 	"  -s, --socket PATH    listen here (" SOCKET_PATH ")\n"
 	"  -d, --storage DIR    keep old content in files here, if a client names no\n"
 	"                       other directory (" STORAGE_DIR ")\n"
@@ -51,18 +55,23 @@ static const char help[] =
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n";
 
+/* What the command line says; the configuration fills in what it leaves NULL. */
 struct settings {
+	const char *config_path;
 	const char *socket_path;
 	const char *storage_dir;
 	const char *module_path;
 	const char *group;
 	struct tracker_options tracker;
+	bool check_config;
 };
 
 /* Return: -1 to go on, or the exit status. */
 static int take_options(int argc, char *argv[], struct settings *settings)
 {
 	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, OPTION_CHECK_CONFIG },
 		{ "socket", required_argument, NULL, 's' },
 		{ "storage", required_argument, NULL, 'd' },
 		{ "module", required_argument, NULL, 'm' },
@@ -77,8 +86,14 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:d:m:g:fVh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "c:s:d:m:g:fVh", options, NULL)) >= 0) {
 		switch (option) {
+		case 'c':
+			settings->config_path = optarg;
+			break;
+		case OPTION_CHECK_CONFIG:
+			settings->check_config = true;
+			break;
 		case 's':
 			settings->socket_path = optarg;
 			break;
@@ -89,7 +104,7 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 			settings->module_path = optarg;
 			break;
 		case 'g':
-			settings->group = *optarg ? optarg : NULL;
+			settings->group = optarg;
 			break;
 		case OPTION_PINS:
 			settings->tracker.dir = optarg;
@@ -125,6 +140,44 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 		return EXIT_USAGE;
 	}
 	return -1;
+}
+
+static void report(const char *path, unsigned int line, bool is_error, const char *text, void *data)
+{
+	enum log_level level = is_error ? LOG_LEVEL_ERR : LOG_LEVEL_WARNING;
+
+	(void)data;
+	if (line)
+		log_line(level, "%s:%u: %s", path, line, text);
+	else
+		log_line(level, "%s: %s", path, text);
+}
+
+/*
+ * A value that is wrong ends the daemon before it begins: to run with another storage or
+ * without a hook that was asked for would be worse.  Return: -1 to go on, or the exit status.
+ */
+static int take_config(struct settings *settings, struct config *config)
+{
+	int r;
+
+	if (settings->config_path)
+		r = config_load_file(settings->config_path, report, NULL, config);
+	else
+		r = config_load("", report, NULL, config);
+	if (settings->check_config)
+		config_print(config, stdout);
+	if (r < 0) {
+		log_err("the configuration is not usable: %s",
+			r == -EINVAL ? "see above" : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	settings->socket_path = settings->socket_path ?: config->socket_path ?: SOCKET_PATH;
+	settings->storage_dir = settings->storage_dir ?: config->storage_dir ?: STORAGE_DIR;
+	settings->module_path = settings->module_path ?: config->module_path;
+	settings->group = settings->group ?: config->group ?: GROUP;
+	settings->tracker.dir = settings->tracker.dir ?: config->pins_dir;
+	return settings->check_config ? EXIT_SUCCESS : -1;
 }
 
 /*
@@ -182,8 +235,8 @@ static void ready(void)
 
 int main(int argc, char *argv[])
 {
-	struct settings settings = { .socket_path = SOCKET_PATH, .storage_dir = STORAGE_DIR,
-				     .group = GROUP };
+	_cleanup_(config_done) struct config config = { 0 };
+	struct settings settings = { 0 };
 	_cleanup_(methods_done) struct daemon daemon = { 0 };
 	_cleanup_(tracker_freep) struct tracker *tracker = NULL;
 	_cleanup_(closep) int lock_fd = -1;
@@ -193,7 +246,11 @@ int main(int argc, char *argv[])
 	if (r >= 0)
 		return r;
 	log_open();
+	r = take_config(&settings, &config);
+	if (r >= 0)
+		return r;
 	daemon.storage_dir = settings.storage_dir;
+	daemon.config = &config;
 	daemon.module_path = settings.module_path;
 	r = methods_init(&daemon);
 	if (r < 0)
@@ -214,7 +271,8 @@ int main(int argc, char *argv[])
 	r = open_held(&settings);
 	if (r < 0)
 		return EXIT_FAILURE;
-	r = server_run(&daemon, &(struct server_options){ settings.socket_path, settings.group },
+	r = server_run(&daemon, &(struct server_options){
+				settings.socket_path, *settings.group ? settings.group : NULL },
 		       ready);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "config.h"
 #include "reasons.h"
 #include "schema.h"
 #include "tracker.h"
@@ -17,6 +18,7 @@
 
 /**
  * struct daemon - what the methods work with
+ * @config: what is configured, for the hooks
  * @schemas: the interfaces, org.varlink.service among them
  * @changes: does what changes something, one after the other
  * @scans: does what looks long
@@ -25,6 +27,7 @@ struct daemon {
 	struct tracker *tracker;
 	const char *storage_dir;
 	const char *module_path;
+	const struct config *config;
 	struct schema *schemas[2];
 	struct worker *changes;
 	struct worker *scans;

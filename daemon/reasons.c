@@ -26,6 +26,7 @@ static const struct {
 	[REASON_NOT_ATTACHED]		= { OURS("NotAttached"), "device", ENODEV },
 	[REASON_DRAIN_TIMEOUT]		= { OURS("DrainTimeout"), "device", ETIMEDOUT },
 	[REASON_FREEZE_FAILED]		= { OURS("FreezeFailed"), "device", EIO },
+	[REASON_HOOK_FAILED]		= { OURS("HookFailed"), "command", ECANCELED },
 	[REASON_SNAPSHOT_NOT_FOUND]	= { OURS("SnapshotNotFound"), "snapshot", ENOENT },
 	[REASON_SNAPSHOT_BUSY]		= { OURS("SnapshotBusy"), "snapshot", EBUSY },
 	[REASON_STORAGE_UNSUITABLE]	= { OURS("StorageUnsuitable"), "path", EXDEV },
@@ -165,6 +166,11 @@ int fault_handle(struct fault *f, const char *parameter, const char *fmt, ...)
 int fault_storage(struct fault *f, const char *path, const char *fmt, ...)
 {
 	return FAULT(f, REASON_STORAGE_UNSUITABLE, path, fmt, (void)0);
+}
+
+int fault_hook(struct fault *f, const char *command, const char *fmt, ...)
+{
+	return FAULT(f, REASON_HOOK_FAILED, command, fmt, (void)0);
 }
 
 int fault_checkpoint(struct fault *f, enum reason reason, const char *device, const char *name,

@@ -26,6 +26,7 @@ enum reason {
 	REASON_NOT_ATTACHED,
 	REASON_DRAIN_TIMEOUT,
 	REASON_FREEZE_FAILED,
+	REASON_HOOK_FAILED,
 	REASON_SNAPSHOT_NOT_FOUND,
 	REASON_SNAPSHOT_BUSY,
 	REASON_STORAGE_UNSUITABLE,
@@ -75,6 +76,8 @@ int fault_device(struct fault *f, enum reason reason, const char *device,
 		 const char *fmt, ...) _printf_(4, 5);
 int fault_snapshot(struct fault *f, enum reason reason, const char *snapshot,
 		   const char *fmt, ...) _printf_(4, 5);
+/** fault_hook - a configured command failed, and a snapshot with it */
+int fault_hook(struct fault *f, const char *command, const char *fmt, ...) _printf_(3, 4);
 int fault_method(struct fault *f, enum reason reason, const char *method,
 		 const char *fmt, ...) _printf_(4, 5);
 /** fault_key - KeyReused: a snapshot that was asked for differently has this key */

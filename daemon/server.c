@@ -24,6 +24,7 @@
 #include "held.h"
 #include "kevents.h"
 #include "log.h"
+#include "notify.h"
 #include "peer.h"
 #include "watch.h"
 
@@ -49,6 +50,7 @@ struct server {
 	size_t nr_guarded;
 	int64_t watch_ms;
 	bool is_ending;
+	bool is_activated;	/* the socket is the service manager's, and stays */
 };
 
 /* Is there a daemon behind the socket file, or only the file? */
@@ -296,12 +298,20 @@ static bool is_client(struct server *s, const struct connection *client)
 	return client && find_place(s, client) != NULL;
 }
 
+/* Of two waits, of which either may be for ever, −1. */
+static int shorter(int a_ms, int b_ms)
+{
+	return a_ms < 0 ? b_ms : b_ms < 0 || a_ms < b_ms ? a_ms : b_ms;
+}
+
 static int turn(struct server *s)
 {
 	struct epoll_event events[64];
 	int nr;
 
-	nr = epoll_wait(s->epoll_fd, events, ARRAY_SIZE(events), keep_time(s));
+	notify_alive();
+	nr = epoll_wait(s->epoll_fd, events, ARRAY_SIZE(events),
+			shorter(keep_time(s), notify_interval_ms()));
 	if (nr < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < nr; i++) {
@@ -371,7 +381,13 @@ static int open_server(struct server *s, const struct server_options *options)
 		log_info("there is no group %s: only root may ask", options->group);
 	look_at_disks(s, true);
 	watch_kernel(s);
-	r = listen_at(options->socket_path, s->group, &s->listen_fd);
+	r = notify_socket();
+	if (r >= 0) {
+		s->listen_fd = r;
+		s->is_activated = true;
+	} else if (r == -ENOENT) {
+		r = listen_at(options->socket_path, s->group, &s->listen_fd);
+	}
 	if (r < 0)
 		return r;
 	return watch(s, EPOLL_CTL_ADD, s->listen_fd, EPOLLIN, &s->listen_fd);
@@ -389,7 +405,7 @@ static void close_server(struct server *s, const char *socket_path)
 	held_close();
 	done_free(s->done);
 	kevents_close();
-	if (s->listen_fd >= 0)
+	if (s->listen_fd >= 0 && !s->is_activated)
 		unlink(socket_path);
 	closep(&s->listen_fd);
 	closep(&s->signal_fd);
@@ -420,6 +436,7 @@ int server_run(struct daemon *daemon, const struct server_options *options,
 		if (r < 0)
 			log_err("waiting: %s", strerror(-r));
 	}
+	notify_stopping();
 	close_server(&s, options->socket_path);
 	return r;
 }

@@ -11,3 +11,14 @@ module: ## the kernel module for KDIR
 	$(Q)mkdir -p $(B)/kmod/$(KRELEASE)
 	$(Q)cp -rsf $(CURDIR)/kmod/. $(B)/kmod/$(KRELEASE)/
 	$(Q)$(KMOD_RUN) $(MAKE) -s -C $(KDIR) M=$(abspath $(B)/kmod/$(KRELEASE)) BPFSNAP_INCLUDE=$(CURDIR)/include $(KMOD_FLAGS) modules
+
+# What DKMS builds the module from, where it is used.
+DKMS_TREE	= $(DESTDIR)/usr/src/bpfsnap-$(VERSION)
+install-dkms: ## the module's source for DKMS; then 'dkms install bpfsnap/VERSION'
+	$(Q)set -e; for f in $$(cd kmod && find . -name '*.[ch]' -o -name 'Kbuild*'); do \
+		install -D -m 644 kmod/$$f $(DKMS_TREE)/kmod/$$f; done
+	$(Q)set -e; for f in uapi/bpfsnap.h bpfsnap_switch.h bpfsnap_track.h; do \
+		install -D -m 644 include/$$f $(DKMS_TREE)/include/$$f; done
+	$(Q)sed 's/@version@/$(VERSION)/' kmod/dkms.conf.in > $(DKMS_TREE)/dkms.conf
+
+.PHONY: install-dkms

@@ -54,10 +54,28 @@ $(B)/docs/%: docs/examples/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $< -lbpf
 
-bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
+# As a user of the installed library would build it, and for guests without that.
+$(B)/docs/backup: docs/examples/backup.c $(B)/lib/$(LIB_FILE)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Wall -Wextra -Iinclude $(CFLAGS) -o $@ $< -L$(B)/lib -lbpfsnap
+
+$(B)/tests/bin/backup-example: docs/examples/backup.c $(B)/lib/libbpfsnap.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $^ $(shell pkg-config --libs json-c) -pthread
+
+$(B)/tests/bin/libcalls: tests/tools/libcalls.c $(B)/lib/libbpfsnap.a
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $^ $(shell pkg-config --libs json-c) -pthread
+
+tools: $(B)/tests/bin/backup-example
+
+bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection clients errors access; do \
-		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
+	$(Q)for s in tests/bpf/tracking tests/bpf/inspection tests/bpf/library tests/bpf/clients tests/bpf/errors tests/bpf/access tests/manual/host; do \
+		rc=0; tests/bpf/host $$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
 	$(Q)BPFSNAPD="setarch -R $(CURDIR)/$(B)/tests/tsan/bpfsnapd" growth_kib=400000 patience_ms=2000 \
 		longest_ms=10000 tests/bpf/host tests/bpf/clients || [ $$? -eq 77 ]
@@ -125,3 +143,14 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 .PHONY: vm-modules lab-module tools bench bench-bpf bench-wall bench-native bench-profile bench-selftest torture
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)
+
+RELEASES ?= bookworm trixie
+deb: ## Debian packages, in build/deb
+	$(Q)DEB_BUILD_OPTIONS="$${DEB_BUILD_OPTIONS-nocheck}" tests/packages/build
+
+check-packages: deps deb ## do the packages install and work on clean Debian systems? (root, QEMU)
+	$(Q)lintian --fail-on error build/deb/*.changes
+	$(Q)tests/bpf/host tests/packages/varlink
+	$(Q)set -e; for r in $(RELEASES); do tests/packages/check $$r; done
+
+.PHONY: deb check-packages

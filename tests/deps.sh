@@ -9,13 +9,16 @@ set -eu
 # To build the daemon, the command and the BPF programs.
 BUILD='build-essential clang llvm bpftool pkg-config perl bc flex bison
 libbpf-dev libelf-dev zlib1g-dev libjson-c-dev uuid-dev libsmartcols-dev
-libkmod-dev libblkid-dev libmount-dev libdevmapper-dev'
+libkmod-dev libblkid-dev libmount-dev libdevmapper-dev libsystemd-dev'
 
 # The 6.12 headers generate BTF for modules, and want this for it.
 MODULE='pahole'
 
 # To test without a virtual machine.
-TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools netcat-openbsd'
+TEST='libcmocka-dev jq netcat-openbsd shellcheck groff-base git bpftrace bmap-tools'
+
+# To build and check Debian packages.
+PACKAGES='debhelper dh-dkms dkms fakeroot lintian debootstrap'
 
 # To boot Debian kernels in QEMU: the machine, the keys of other releases' kernels,
 # and what the guest is made of.
@@ -29,7 +32,7 @@ installed() {
 }
 
 missing=
-for package in $BUILD $MODULE $TEST $LABORATORY; do
+for package in $BUILD $MODULE $TEST $PACKAGES $LABORATORY; do
 	installed "$package" || missing="$missing $package"
 done
 missing=${missing# }

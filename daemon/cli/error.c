@@ -22,6 +22,7 @@ static const struct {
 	{ "NotAttached",	EXIT_NOT_FOUND },
 	{ "DrainTimeout",	EXIT_BUSY },
 	{ "FreezeFailed",	EXIT_FAILED },
+	{ "HookFailed",		EXIT_FAILED },
 	{ "SnapshotNotFound",	EXIT_NOT_FOUND },
 	{ "SnapshotBusy",	EXIT_BUSY },
 	{ "StorageUnsuitable",	EXIT_FAILED },

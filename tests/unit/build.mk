@@ -10,19 +10,28 @@ UNIT_CPPFLAGS	= -D_GNU_SOURCE -DBPFSNAP_VERSION='"unit"' -Iinclude -Idaemon -I$(
 # The parts of the daemon that touch nothing but their arguments, and sysfs, whose
 # root a test can choose.
 UNIT_PURE	:= varlink strict schema schema_parse extents reasons snapshot doubt interface \
-	sysfs device fsdev stack reach renumber events held worker log
+	sysfs device fsdev stack reach renumber events held worker config hooks notify log
 UNIT_OBJ	:= $(UNIT_PURE:%=$(UNIT_DIR)/daemon/%.o)
 UNIT_OWN	:= $(patsubst tests/unit/%.c,$(UNIT_DIR)/%,\
-	$(filter-out tests/unit/t_cli_%,$(wildcard tests/unit/t_*.c)))
+	$(filter-out tests/unit/t_cli_% tests/unit/t_lib.c,$(wildcard tests/unit/t_*.c)))
 UNIT_TESTS	:= $(UNIT_OWN)
 
 -include tests/unit/cli.mk
+
+# The client library.
+UNIT_LIB_SRC	:= $(wildcard daemon/lib/*.c) daemon/client.c
+UNIT_TESTS	+= $(UNIT_DIR)/t_lib
+$(UNIT_DIR)/t_lib: tests/unit/t_lib.c $(UNIT_LIB_SRC) daemon/client.h daemon/lib/lib.h include/libbpfsnap.h
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CPPFLAGS) -Idaemon/lib $(UNIT_CFLAGS) -o $@ $< $(UNIT_LIB_SRC) \
+		$(shell pkg-config --libs json-c) -pthread -lcmocka
 
 $(UNIT_OWN): $(UNIT_DIR)/%: tests/unit/%.c $(UNIT_OBJ)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -o $@ $< $(UNIT_OBJ) \
-		$(shell pkg-config --libs json-c mount uuid) -lcmocka
+		$(shell pkg-config --libs json-c mount uuid libsystemd) -lcmocka
 
 $(UNIT_OBJ): $(UNIT_DIR)/daemon/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)

@@ -199,6 +199,9 @@ static void make(struct fault *f, enum reason reason)
 	case REASON_SNAPSHOT_BUSY:
 		assert_true(fault_snapshot(f, reason, v, "%s", v) < 0);
 		break;
+	case REASON_HOOK_FAILED:
+		assert_true(fault_hook(f, v, "%s", v) < 0);
+		break;
 	case REASON_STORAGE_UNSUITABLE:
 		assert_true(fault_storage(f, v, "%s", v) < 0);
 		break;
