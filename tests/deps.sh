@@ -15,7 +15,8 @@ libkmod-dev libblkid-dev libmount-dev libdevmapper-dev'
 MODULE='pahole'
 
 # To test without a virtual machine.
-TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools'
+TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools
+python3-prometheus-client'
 
 # To boot Debian kernels in QEMU: the machine, the keys of other releases' kernels,
 # and what the guest is made of.

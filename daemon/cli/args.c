@@ -65,12 +65,13 @@ void add_since(struct json_object *parameters, const char *since)
 		member_add_string(parameters, "checkpoint", since);
 }
 
-static const char short_options[] = "+:Jnbo:h";
+static const char short_options[] = "+:Jnrbo:h";
 
 /* Global options; the target is chosen by the letter. */
 static const struct option globals[] = {
 	{ "json",	no_argument,		NULL, 'J' },
 	{ "noheadings",	no_argument,		NULL, 'n' },
+	{ "raw",	no_argument,		NULL, 'r' },
 	{ "bytes",	no_argument,		NULL, 'b' },
 	{ "output",	required_argument,	NULL, 'o' },
 	{ "socket",	required_argument,	NULL, 's' },
@@ -86,6 +87,9 @@ static bool take_global(struct cli *cli, int letter)
 		return true;
 	case 'n':
 		cli->no_headings = true;
+		return true;
+	case 'r':
+		cli->raw = true;
 		return true;
 	case 'b':
 		cli->bytes = true;

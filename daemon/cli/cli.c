@@ -84,7 +84,13 @@ static const struct cli_command commands[] = {
 	  "Call a method of the daemon, and print its replies.\n"
 	  "--more               ask for a stream of replies" },
 	{ "info", NULL, cmd_info, "",
-	  "Say which versions are at work." },
+	  "Say which interfaces the daemon speaks." },
+	{ "version", NULL, cmd_version, "",
+	  "Say which versions are at work, and what can be had here." },
+	{ "metrics", NULL, cmd_metrics, "",
+	  "Print all that is measured, as OpenMetrics text or, with --json, as a document." },
+	{ "doctor", NULL, cmd_doctor, "",
+	  "Say what works here, what is missing, and what to do about it." },
 };
 
 static const char global_help[] =
@@ -92,6 +98,7 @@ static const char global_help[] =
 	"  -J, --json           print JSON\n"
 	"  -b, --bytes          print sizes in bytes\n"
 	"  -n, --noheadings     print tables without headings\n"
+	"  -r, --raw            print tables without alignment\n"
 	"  -o, --output LIST    columns of tables, separated by commas\n"
 	"      --socket PATH    of the daemon\n"
 	"  -h, --help           say this, or more about a verb\n"

@@ -41,6 +41,7 @@ enum cli_exit {
  * @json: print JSON documents
  * @bytes: print sizes as bytes
  * @no_headings: print tables without headings
+ * @raw: print tables without alignment, and with blanks in cells as \x20
  * @error: the first error: {"name":…, "reason":…, …}
  * @command: the entry that is run
  */
@@ -50,6 +51,7 @@ struct cli {
 	bool json;
 	bool bytes;
 	bool no_headings;
+	bool raw;
 	struct json_object *error;
 	const struct cli_command *command;
 };
@@ -93,6 +95,9 @@ int cmd_backup(struct cli *cli, int argc, char **argv);
 int cmd_restore(struct cli *cli, int argc, char **argv);
 int cmd_call(struct cli *cli, int argc, char **argv);
 int cmd_info(struct cli *cli, int argc, char **argv);
+int cmd_version(struct cli *cli, int argc, char **argv);
+int cmd_metrics(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 
 /**
  * cli_fail - tell why, on stderr, and remember the first error for stdout

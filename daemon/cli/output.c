@@ -131,6 +131,11 @@ static int choose(struct cli *cli, const struct column *columns, const struct co
 	}
 }
 
+bool cli_wants_table(const struct cli *cli)
+{
+	return cli->columns || cli->raw || cli->no_headings;
+}
+
 static void free_table(struct libscols_table **table)
 {
 	scols_unref_table(*table);
@@ -151,6 +156,7 @@ int output_table(struct cli *cli, const struct column *columns, struct json_obje
 	if (!table)
 		return cli_fail_errno(cli, -ENOMEM, "format", "table");
 	scols_table_enable_noheadings(table, cli->no_headings);
+	scols_table_enable_raw(table, cli->raw);
 	for (int i = 0; i < n; i++) {
 		int flags = shown[i]->kind == COLUMN_COUNT || shown[i]->kind == COLUMN_BYTES ?
 			    SCOLS_FL_RIGHT : 0;

@@ -37,6 +37,9 @@ struct column {
  */
 int output_table(struct cli *cli, const struct column *columns, struct json_object *rows);
 
+/* Has an option been given that only makes sense for a table? */
+bool cli_wants_table(const struct cli *cli);
+
 /* Prints the members of one object, a line "NAME: value" each. */
 void output_object(struct cli *cli, const struct column *columns, struct json_object *object);
 

@@ -27,7 +27,7 @@ $(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
 	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) $(CLI_UNIT_WRAP) -MMD -MP -o $@ $< \
 		$(CLI_UNIT_OBJECTS) $(CLI_LIBS) -lcmocka
 
-$(CLI_UNIT_DIR)/cli/client.o: daemon/client.c
+$(CLI_SHARED:daemon/%.c=$(CLI_UNIT_DIR)/cli/%.o): $(CLI_UNIT_DIR)/cli/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) -MMD -MP -c -o $@ $<
 
