@@ -56,14 +56,16 @@ static const struct cli_command commands[] = {
 	  "Forget a checkpoint." },
 	{ "changes", NULL, cmd_changes,
 	  "DEV --since EPOCH|CHECKPOINT [--generation UUID] [--start BYTES] [--max N]"
-	  " [--details] [--format text|json|map|bmap]",
+	  " [--details] [--format text|json|map|bmap] [--heatmap] [--svg FILE]",
 	  "List what has changed on a device, as lines of OFFSET LENGTH in bytes.\n"
 	  "--since EPOCH|CHECKPOINT  a number is an epoch, all else a checkpoint\n"
 	  "--generation UUID    fail if the history is another one\n"
 	  "--start BYTES        leave out what is before\n"
 	  "--max N              stop after so many\n"
 	  "--details            tell in which epoch each extent changed last, and what was discarded\n"
-	  "--format FORMAT      text, json, map (as qemu-img map) or bmap (for bmaptool)" },
+	  "--format FORMAT      text, json, map (as qemu-img map) or bmap (for bmaptool)\n"
+	  "--heatmap            draw where the device has changed, in the terminal\n"
+	  "--svg FILE           the same as a picture, - for standard output" },
 	{ "backup", NULL, cmd_backup,
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
 	  " [--checkpoint NAME] [--verify] [--accept-uncertain]",

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "output.h"
@@ -23,6 +24,20 @@ uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+unsigned int output_width(void)
+{
+	enum { OTHERWISE = 80, MOST = 1000 };
+	const char *columns = getenv("COLUMNS");
+	unsigned long wanted = columns ? strtoul(columns, NULL, 10) : 0;
+	struct winsize size;
+
+	if (wanted > 0 && wanted <= MOST)
+		return (unsigned int)wanted;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	return OTHERWISE;
 }
 
 void human_size(char *ret, size_t room_bytes, uint64_t bytes)

@@ -67,6 +67,9 @@ void progress_end(struct progress *progress);
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t now_ns(void);
 
+/* Columns of the terminal; COLUMNS of the environment first, 80 where there is neither. */
+unsigned int output_width(void);
+
 /* "1.5G" for 1610612736; binary units. */
 void human_size(char *ret, size_t room_bytes, uint64_t bytes);
 
