@@ -117,6 +117,16 @@ static int refuse_option(struct cli *cli, int letter, char **argv)
 	return cli_usage(cli, "unknown or ambiguous option '%s'", word);
 }
 
+static char letter_of(const struct arg_option *option)
+{
+	return option->name[1] == '|' ? option->name[0] : 0;
+}
+
+static const char *name_of(const struct arg_option *option)
+{
+	return option->name + (letter_of(option) ? 2 : 0);
+}
+
 static int take_option(struct cli *cli, const struct arg_option *option)
 {
 	struct arg_number *number = option->target;
@@ -128,7 +138,7 @@ static int take_option(struct cli *cli, const struct arg_option *option)
 		return 0;
 	case ARG_STRING:
 		if (!*optarg)
-			return cli_usage(cli, "--%s is empty", option->name);
+			return cli_usage(cli, "--%s is empty", name_of(option));
 		*(const char **)option->target = optarg;
 		return 0;
 	case ARG_NUMBER:
@@ -139,7 +149,7 @@ static int take_option(struct cli *cli, const struct arg_option *option)
 		break;
 	}
 	if (r < 0)
-		return cli_usage(cli, "--%s: '%s' is no %s", option->name, optarg,
+		return cli_usage(cli, "--%s: '%s' is no %s", name_of(option), optarg,
 				 option->kind == ARG_SIZE ? "size" : "number");
 	number->given = true;
 	return 0;
@@ -166,26 +176,66 @@ int args_globals(struct cli *cli, int argc, char **argv, bool *ret_help, bool *r
 	return optind;
 }
 
+/* The verb's letters, and the global ones that it does not take for itself. */
+static void add_letters(const struct arg_option *options, int n, char *ret)
+{
+	*ret++ = ':';
+	for (int i = 0; i < n; i++) {
+		if (!letter_of(&options[i]))
+			continue;
+		*ret++ = letter_of(&options[i]);
+		if (options[i].kind != ARG_FLAG)
+			*ret++ = ':';
+	}
+	for (const char *c = short_options + 2; *c; c++) {
+		bool is_taken = false;
+
+		for (int i = 0; i < n; i++)
+			is_taken |= letter_of(&options[i]) == *c;
+		if (*c == ':' || is_taken)
+			continue;
+		*ret++ = *c;
+		if (c[1] == ':')
+			*ret++ = ':';
+	}
+	*ret = 0;
+}
+
+static const struct arg_option *find_letter(const struct arg_option *options, int n, int letter)
+{
+	for (int i = 0; i < n; i++) {
+		if (letter == 256 + i || (letter && letter_of(&options[i]) == letter))
+			return &options[i];
+	}
+	return NULL;
+}
+
 int args_parse(struct cli *cli, int argc, char **argv, const struct arg_option *options,
 	       int min, int max, char ***ret_args)
 {
 	struct option table[MAX_OPTIONS + ARRAY_SIZE(globals) + 1] = {};
-	int letter, n = 0, r;
+	char letters[2 * MAX_OPTIONS + sizeof(short_options)];
+	int letter, at = -1, n = 0, r;
 
 	for (; options && options[n].name; n++) {
-		table[n].name = options[n].name;
+		table[n].name = name_of(&options[n]);
 		table[n].has_arg = options[n].kind == ARG_FLAG ? no_argument : required_argument;
 		table[n].val = 256 + n;
 	}
 	memcpy(table + n, globals, sizeof(globals));
+	add_letters(options, n, letters);
 	opterr = 0;
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, short_options + 1, table, NULL)) != -1) {
-		if (take_global(cli, letter))
+	while ((letter = getopt_long(argc, argv, letters, table, &at)) != -1) {
+		/* long names of the command's options keep their meaning */
+		const struct arg_option *option = at >= n ? NULL : find_letter(options, n, letter);
+
+		at = -1;
+		if (!option && take_global(cli, letter))
 			continue;
-		if (letter < 256)
+		if (!option)
 			return refuse_option(cli, letter, argv);
-		r = take_option(cli, &options[letter - 256]);
+		r = take_option(cli, option);
 		if (r < 0)
 			return r;
 	}

@@ -21,7 +21,7 @@ struct arg_number {
 
 /**
  * struct arg_option - one option of a verb
- * @name: long name without dashes
+ * @name: long name without dashes; "b|batch" has a letter too, in front of a global one
  * @kind: what follows, and what @target points to
  * @target: set if the option is there, untouched otherwise
  */

@@ -89,6 +89,12 @@ static const struct cli_command commands[] = {
 	  "Say which interfaces the daemon speaks." },
 	{ "version", NULL, cmd_version, "",
 	  "Say which versions are at work, and what can be had here." },
+	{ "top", NULL, cmd_top, "[-d SECONDS] [-b] [-n COUNT] [--show devices|writers|snapshots]",
+	  "Show what changes now, who writes it, and how storages fill.\n"
+	  "-d, --delay SECONDS  between two looks (2)\n"
+	  "-b, --batch          print one table after the other, for scripts\n"
+	  "-n, --count COUNT    end after so many\n"
+	  "--show TABLE         only devices, writers or snapshots" },
 	{ "metrics", NULL, cmd_metrics, "",
 	  "Print all that is measured, as OpenMetrics text or, with --json, as a document." },
 	{ "doctor", NULL, cmd_doctor, "",

@@ -65,14 +65,25 @@ static void format_time(char *ret, size_t room_bytes, uint64_t ns)
 		snprintf(ret, room_bytes, "%" PRIu64, ns);
 }
 
+static const uint64_t MINUTE_NS = 60ull * 1000000000, HOUR_NS = 3600ull * 1000000000;
+
 static void format_duration(char *ret, size_t room_bytes, uint64_t ns)
 {
 	if (ns < 1000000)
 		snprintf(ret, room_bytes, "%.1fus", ns / 1e3);
 	else if (ns < 1000000000)
 		snprintf(ret, room_bytes, "%.1fms", ns / 1e6);
-	else
+	else if (ns < MINUTE_NS * 2)
 		snprintf(ret, room_bytes, "%.2fs", ns / 1e9);
+	else if (ns < HOUR_NS * 2)
+		snprintf(ret, room_bytes, "%um%02us", (unsigned int)(ns / MINUTE_NS),
+			 (unsigned int)(ns % MINUTE_NS / 1000000000));
+	else if (ns < HOUR_NS * 48)
+		snprintf(ret, room_bytes, "%uh%02um", (unsigned int)(ns / HOUR_NS),
+			 (unsigned int)(ns % HOUR_NS / MINUTE_NS));
+	else
+		snprintf(ret, room_bytes, "%ud%02uh", (unsigned int)(ns / HOUR_NS / 24),
+			 (unsigned int)(ns / HOUR_NS % 24));
 }
 
 /* Text of a cell, in @room or in the object. */
