@@ -68,6 +68,8 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 	int r;
 
 	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r >= 0)
+		r = output_check(cli, columns);
 	if (r < 0)
 		return r;
 	if (backup.snapshot_id && (backup.storage || backup.checkpoint || backup.keep))
@@ -87,6 +89,5 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 	}
 	json_object_object_add(object, "read_back",
 			       json_object_new_string(backup.verified ? "yes" : "-"));
-	output_object(cli, columns, object);
-	return 0;
+	return output_object(cli, columns, object);
 }

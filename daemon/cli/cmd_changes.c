@@ -71,6 +71,33 @@ static void print_text(const struct changes *changes, bool details)
 	}
 }
 
+/* Offsets are exact, whatever --bytes says. */
+static const struct column columns[] = {
+	{ "OFFSET",	"offset",	COLUMN_COUNT, false },
+	{ "LENGTH",	"length",	COLUMN_COUNT, false },
+	{ "EPOCH",	"epoch",	COLUMN_COUNT, true },
+	{ "DISCARDED",	"discarded",	COLUMN_TEXT, true },
+	{}
+};
+
+static int print_table(struct cli *cli, const struct changes *changes)
+{
+	_cleanup_json_ struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < changes->nr; i++) {
+		const struct extent *e = &changes->extents[i];
+		struct json_object *row = json_object_new_object();
+
+		member_add_number(row, "offset", e->offset_bytes);
+		member_add_number(row, "length", e->length_bytes);
+		if (e->epoch)
+			member_add_number(row, "epoch", e->epoch);
+		json_object_object_add(row, "discarded", json_object_new_boolean(e->discarded));
+		json_object_array_add(rows, row);
+	}
+	return output_table(cli, columns, rows);
+}
+
 static void print(const struct cli *cli, const struct changes *changes, const char *format,
 		  bool details)
 {
@@ -149,7 +176,7 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		{}
 	};
 	struct json_object *parameters;
-	bool is_picture;
+	bool is_picture, is_table;
 	char **args;
 	int r;
 
@@ -164,6 +191,11 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 	if (is_picture && (format || max.given || start.given || cli->json))
 		return cli_usage(cli, "a picture is of the whole device, and no list: no --format, "
 				 "--start, --max or --json");
+	is_table = !format && cli_wants_table(cli);
+	if (is_table)
+		r = output_check(cli, columns);
+	if (r < 0)
+		return r;
 	format = format ?: "text";
 	if (!is_format(format))
 		return cli_usage(cli, "--format is text, json, map or bmap");
@@ -178,13 +210,15 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		member_add_number(parameters, "start", start.value);
 	if (max.given)
 		member_add_number(parameters, "max", max.value);
-	if (details || svg || !strcmp(format, "map"))
+	if (details || svg || is_table || !strcmp(format, "map"))
 		json_object_object_add(parameters, "details", json_object_new_boolean(true));
 	r = changes_query(cli, parameters, !max.given, &changes);
 	if (r < 0)
 		return r;
 
-	if (!is_picture)
+	if (is_table && !is_picture && !cli->json)
+		r = print_table(cli, &changes);
+	else if (!is_picture)
 		print(cli, &changes, format, details);
 	if (heatmap)
 		r = print_heatmap(cli, &changes);

@@ -280,6 +280,8 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 	int r;
 
 	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r >= 0)
+		r = output_check(cli, columns);
 	if (r < 0)
 		return r;
 	restore.image = args[0];
@@ -299,6 +301,5 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 		return 0;
 	}
 	member_add_string(object, "read_back_text", "yes");
-	output_object(cli, columns, object);
-	return 0;
+	return output_object(cli, columns, object);
 }

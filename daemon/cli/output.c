@@ -118,43 +118,58 @@ static const char *cell_text(const struct cli *cli, const struct column *column,
 	return room;
 }
 
-static int find_column(struct cli *cli, const struct column *columns, const char *name,
-		       size_t length, const struct column **ret)
+/* Names the columns that there are, so that nobody has to look them up. */
+static int refuse_column(struct cli *cli, const struct column *columns, const char *name,
+			 size_t length)
 {
-	for (; columns->name; columns++) {
-		if (strlen(columns->name) == length && !strncasecmp(columns->name, name, length)) {
-			*ret = columns;
-			return 0;
-		}
-	}
-	return cli_usage(cli, "--output: there is no column '%.*s'", (int)length, name);
+	_cleanup_free_ char *names = NULL;
+	size_t names_len = 0;
+	FILE *f = open_memstream(&names, &names_len);
+
+	if (!f)
+		return cli_fail_errno(cli, -ENOMEM, "format", "table");
+	for (const struct column *c = columns; c->name; c++)
+		fprintf(f, "%s%s", c == columns ? "" : ",", c->name);
+	fclose(f);
+	return cli_usage(cli, "--output: there is no column '%.*s' among %s", (int)length, name,
+			 names);
 }
 
-/* Which columns, in which order: the number of them. */
+/* Which columns, in which order: the number of them.  "+A,B" adds to the default ones. */
 static int choose(struct cli *cli, const struct column *columns, const struct column **ret)
 {
 	const char *names = cli->columns;
 	int n = 0;
 
-	if (!names) {
-		for (; columns->name; columns++) {
-			if (!columns->hidden)
-				ret[n++] = columns;
-		}
+	for (const struct column *c = columns; c->name && (!names || *names == '+'); c++) {
+		if (!c->hidden)
+			ret[n++] = c;
+	}
+	if (!names)
 		return n;
-	}
-	for (;;) {
+	for (names += *names == '+';; names++) {
 		size_t length = strcspn(names, ",");
-		int r = find_column(cli, columns, names, length, &ret[n]);
+		const struct column *c = columns;
 
-		if (r < 0)
-			return r;
-		if (!names[length])
-			return n + 1;
-		if (++n == MAX_COLUMNS)
+		while (c->name && (strlen(c->name) != length || strncasecmp(c->name, names, length)))
+			c++;
+		if (!c->name)
+			return refuse_column(cli, columns, names, length);
+		if (n == MAX_COLUMNS)
 			return cli_usage(cli, "--output: too many columns");
-		names += length + 1;
+		ret[n++] = c;
+		names += length;
+		if (!*names)
+			return n;
 	}
+}
+
+int output_check(struct cli *cli, const struct column *columns)
+{
+	const struct column *shown[MAX_COLUMNS];
+	int n = cli->json ? 0 : choose(cli, columns, shown);
+
+	return n < 0 ? n : 0;
 }
 
 bool cli_wants_table(const struct cli *cli)
@@ -203,10 +218,16 @@ int output_table(struct cli *cli, const struct column *columns, struct json_obje
 	return 0;
 }
 
-void output_object(struct cli *cli, const struct column *columns, struct json_object *object)
+int output_object(struct cli *cli, const struct column *columns, struct json_object *object)
 {
 	int width = 0;
 
+	if (cli_wants_table(cli)) {
+		_cleanup_json_ struct json_object *rows = json_object_new_array();
+
+		json_object_array_add(rows, json_object_get(object));
+		return output_table(cli, columns, rows);
+	}
 	for (const struct column *c = columns; c->name; c++) {
 		int length = strlen(c->name);
 
@@ -220,6 +241,7 @@ void output_object(struct cli *cli, const struct column *columns, struct json_ob
 		printf("%s:%*s %s\n", columns->name, width - (int)strlen(columns->name), "",
 		       cell_text(cli, columns, object, room));
 	}
+	return 0;
 }
 
 void output_json(struct json_object *document, bool pretty)

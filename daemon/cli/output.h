@@ -20,7 +20,7 @@ enum column_kind {
  * @name: heading, and name for --output
  * @key: member of each row's object
  * @kind: of the member
- * @hidden: only shown if --output names it
+ * @hidden: only shown if --output names it, or of an object if it is there
  */
 struct column {
 	const char *name;
@@ -40,8 +40,18 @@ int output_table(struct cli *cli, const struct column *columns, struct json_obje
 /* Has an option been given that only makes sense for a table? */
 bool cli_wants_table(const struct cli *cli);
 
-/* Prints the members of one object, a line "NAME: value" each. */
-void output_object(struct cli *cli, const struct column *columns, struct json_object *object);
+/**
+ * output_check - would output_table() print it?
+ *
+ * For verbs that do something: a name that is wrong must be found before.  Return: as there.
+ */
+int output_check(struct cli *cli, const struct column *columns);
+
+/*
+ * Prints the members of one object, a line "NAME: value" each, or, with options that only
+ * make sense for a table, as one.  Return: as output_table().
+ */
+int output_object(struct cli *cli, const struct column *columns, struct json_object *object);
 
 /* Prints a document, with or without line breaks, and a newline. */
 void output_json(struct json_object *document, bool pretty);
