@@ -59,6 +59,7 @@ prefix	?= /usr
 install: all ## install under DESTDIR
 	install -D -m 755 $(B)/bpfsnapd $(DESTDIR)$(prefix)/sbin/bpfsnapd
 	install -D -m 755 $(B)/bpfsnap $(DESTDIR)$(prefix)/bin/bpfsnap
+	install -D -m 644 daemon/cli/bpfsnap.bash $(DESTDIR)$(prefix)/share/bash-completion/completions/bpfsnap
 	install -D -m 644 docs/man/bpfsnap.8 $(DESTDIR)$(prefix)/share/man/man8/bpfsnap.8
 	install -D -m 644 docs/man/bpfsnap-maps.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-maps.7
 	install -D -m 644 docs/man/bpfsnap-metrics.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-metrics.7

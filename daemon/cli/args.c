@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "args.h"
+#include "output.h"
 
 enum { MAX_OPTIONS = 24 };
 
@@ -74,34 +75,53 @@ static const struct option globals[] = {
 	{ "raw",	no_argument,		NULL, 'r' },
 	{ "bytes",	no_argument,		NULL, 'b' },
 	{ "output",	required_argument,	NULL, 'o' },
+	{ "progress",	required_argument,	NULL, 'P' },
 	{ "socket",	required_argument,	NULL, 's' },
 	{ "help",	no_argument,		NULL, 'h' },
 	{ "version",	no_argument,		NULL, 'V' },
 };
 
-static bool take_global(struct cli *cli, int letter)
+static int take_progress(struct cli *cli, const char *mode)
+{
+	static const char *const modes[] = {
+		[PROGRESS_AUTO] = "auto", [PROGRESS_JSON] = "json", [PROGRESS_NONE] = "none",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (!strcmp(modes[i], mode)) {
+			progress_set_mode(i);
+			return 1;
+		}
+	}
+	return cli_usage(cli, "--progress is auto, json or none");
+}
+
+/* Return: 1 if it was one, 0 if not, -ECANCELED after having told that it is wrong. */
+static int take_global(struct cli *cli, int letter)
 {
 	switch (letter) {
 	case 'J':
 		cli->json = true;
-		return true;
+		return 1;
 	case 'n':
 		cli->no_headings = true;
-		return true;
+		return 1;
 	case 'r':
 		cli->raw = true;
-		return true;
+		return 1;
 	case 'b':
 		cli->bytes = true;
-		return true;
+		return 1;
 	case 'o':
 		cli->columns = optarg;
-		return true;
+		return 1;
 	case 's':
 		cli->socket_path = optarg;
-		return true;
+		return 1;
+	case 'P':
+		return take_progress(cli, optarg);
 	}
-	return false;
+	return 0;
 }
 
 static int refuse_option(struct cli *cli, int letter, char **argv)
@@ -164,7 +184,11 @@ int args_globals(struct cli *cli, int argc, char **argv, bool *ret_help, bool *r
 	opterr = 0;
 	optind = 0;
 	while ((letter = getopt_long(argc, argv, short_options, table, NULL)) != -1) {
-		if (take_global(cli, letter))
+		int r = take_global(cli, letter);
+
+		if (r < 0)
+			return r;
+		if (r > 0)
 			continue;
 		if (letter == 'h')
 			*ret_help = true;
@@ -231,13 +255,11 @@ int args_parse(struct cli *cli, int argc, char **argv, const struct arg_option *
 		const struct arg_option *option = at >= n ? NULL : find_letter(options, n, letter);
 
 		at = -1;
-		if (!option && take_global(cli, letter))
-			continue;
-		if (!option)
-			return refuse_option(cli, letter, argv);
-		r = take_option(cli, option);
+		r = option ? take_option(cli, option) : take_global(cli, letter);
 		if (r < 0)
 			return r;
+		if (!option && !r)
+			return refuse_option(cli, letter, argv);
 	}
 	if (argc - optind < min)
 		return cli_usage(cli, "too few arguments");

@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "cli.h"
+#include "complete.h"
 
 static const struct cli_command commands[] = {
 	{ "device", "attach", cmd_device_attach, "DEV [--granularity SIZE]",
@@ -37,9 +38,14 @@ static const struct cli_command commands[] = {
 	{ "epoch", "list", cmd_epoch_list, "DEV",
 	  "Say how much the latest epochs changed on a disk." },
 	{ "snapshot", "create", cmd_snapshot_create,
-	  "DEV... [--storage DIR] [--timeout MS] [--checkpoint NAME]",
+	  "DEV... [--storage DIR|DEV] [--limit SIZE] [--memory SIZE] [--writable] [--timeout MS]"
+	  " [--checkpoint NAME]",
 	  "Take a snapshot of all devices at one instant.\n"
-	  "--storage DIR        where old content is kept; not on a device of the snapshot\n"
+	  "--storage DIR|DEV    where old content is kept; on a device of the snapshot only\n"
+	  "                     with --limit\n"
+	  "--limit SIZE         most old content of each device\n"
+	  "--memory SIZE        most old content in memory, on its way there (64M)\n"
+	  "--writable           images take writes\n"
 	  "--timeout MS         longest time for which writes may be held (5000)\n"
 	  "--checkpoint NAME    remember the instant under a name" },
 	{ "snapshot", "list", cmd_snapshot_list, "",
@@ -85,6 +91,7 @@ static const struct cli_command commands[] = {
 	{ "call", NULL, cmd_call, "METHOD [JSON] [--more]",
 	  "Call a method of the daemon, and print its replies.\n"
 	  "--more               ask for a stream of replies" },
+	{ "complete", NULL, cmd_complete, "", NULL },
 	{ "info", NULL, cmd_info, "",
 	  "Say which interfaces the daemon speaks." },
 	{ "version", NULL, cmd_version, "",
@@ -99,6 +106,7 @@ static const struct cli_command commands[] = {
 	  "Print all that is measured, as OpenMetrics text or, with --json, as a document." },
 	{ "doctor", NULL, cmd_doctor, "",
 	  "Say what works here, what is missing, and what to do about it." },
+	{}
 };
 
 static const char global_help[] =
@@ -108,6 +116,7 @@ static const char global_help[] =
 	"  -n, --noheadings     print tables without headings\n"
 	"  -r, --raw            print tables without alignment\n"
 	"  -o, --output LIST    columns of tables, separated by commas\n"
+	"      --progress MODE  of long work, on standard error: auto, json or none\n"
 	"      --socket PATH    of the daemon\n"
 	"  -h, --help           say this, or more about a verb\n"
 	"      --version        print the version\n";
@@ -128,11 +137,13 @@ static int help_all(void)
 {
 	puts("Usage: bpfsnap [OPTIONS] NOUN VERB ...\n"
 	     "Change tracking and snapshots of live block devices.\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!c->help)
+			continue;
 		fputs("  ", stdout);
-		print_usage(&commands[i]);
+		print_usage(c);
 		fputs("        ", stdout);
-		print_help_line(commands[i].help);
+		print_help_line(c->help);
 	}
 	printf("\n%s", global_help);
 	return 0;
@@ -153,26 +164,24 @@ static int help_command(const struct cli_command *c)
 	return 0;
 }
 
-/* Finds the entry, and the number of words that name it. */
-static const struct cli_command *find(int argc, char **argv, int *ret_words)
+const struct cli_command *cli_commands(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const struct cli_command *c = &commands[i];
+	return commands;
+}
 
-		if (strcmp(c->noun, argv[0]))
-			continue;
-		if (c->verb && (argc < 2 || strcmp(c->verb, argv[1])))
-			continue;
-		*ret_words = c->verb ? 2 : 1;
-		return c;
+const struct cli_command *cli_find(const char *noun, const char *verb)
+{
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!strcmp(c->noun, noun) && (!c->verb || (verb && !strcmp(c->verb, verb))))
+			return c;
 	}
 	return NULL;
 }
 
 static bool is_noun(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (!strcmp(commands[i].noun, word))
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!strcmp(c->noun, word))
 			return true;
 	}
 	return false;
@@ -204,7 +213,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	argv += first;
 	if (!argc)
 		return help ? help_all() : cli_usage(cli, "a noun is missing");
-	cli->command = find(argc, argv, &words);
+	cli->command = cli_find(argv[0], argv[1]);	/* argv ends with NULL */
+	words = cli->command && cli->command->verb ? 2 : 1;
 	if (!cli->command) {
 		if (!is_noun(argv[0]))
 			return cli_usage(cli, "unknown noun '%s'", argv[0]);
@@ -213,7 +223,7 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 		return argc < 2 ? cli_usage(cli, "'%s' needs a verb", argv[0]) :
 		       cli_usage(cli, "unknown verb '%s' of '%s'", argv[1], argv[0]);
 	}
-	if (help || has_word(argc, argv, "--help", "-h"))
+	if (cli->command->help && (help || has_word(argc, argv, "--help", "-h")))
 		return help_command(cli->command);
 	return cli->command->fn(cli, argc - words + 1, argv + words - 1);
 }

@@ -62,7 +62,7 @@ struct cli {
  * @verb: second word, NULL if the noun stands alone
  * @fn: does it; @argv[0] is the last word of the verb's name
  * @args: for the usage line
- * @help: one sentence, then further lines for the verb's own --help
+ * @help: one sentence, then further lines for the verb's own --help; NULL to show none
  */
 struct cli_command {
 	const char *noun;
@@ -74,6 +74,12 @@ struct cli_command {
 
 /* Runs a command line, and returns the exit status. */
 int cli_main(int argc, char **argv);
+
+/* The table, ended by an entry without a noun. */
+const struct cli_command *cli_commands(void);
+
+/* The entry of a noun and, if that has verbs, a verb; NULL if there is none. */
+const struct cli_command *cli_find(const char *noun, const char *verb);
 
 int cmd_device_attach(struct cli *cli, int argc, char **argv);
 int cmd_device_detach(struct cli *cli, int argc, char **argv);

@@ -251,32 +251,3 @@ void output_json(struct json_object *document, bool pretty)
 	puts(json_object_to_json_string_ext(document,
 					    flags | (pretty ? JSON_C_TO_STRING_PRETTY : 0)));
 }
-
-void progress_start(struct progress *progress, const char *what, uint64_t total_bytes)
-{
-	*progress = (struct progress) {
-		.what = what, .total_bytes = total_bytes, .start_ns = now_ns(),
-	};
-}
-
-void progress_show(struct progress *progress, uint64_t done_bytes)
-{
-	enum { PATIENCE_NS = 1000000000, PERIOD_NS = 200000000 };
-	uint64_t now = now_ns();
-	char size[CELL_BYTES];
-
-	if (now - progress->start_ns < PATIENCE_NS || now - progress->shown_ns < PERIOD_NS ||
-	    !progress->total_bytes || !isatty(STDERR_FILENO))
-		return;
-	progress->shown_ns = now;
-	human_size(size, sizeof(size), progress->total_bytes);
-	fprintf(stderr, "\r%s: %3.0f %% of %s\033[K", progress->what,
-		100.0 * done_bytes / progress->total_bytes, size);
-}
-
-void progress_end(struct progress *progress)
-{
-	if (progress->shown_ns)
-		fputs("\r\033[K", stderr);
-	progress->shown_ns = 0;
-}

@@ -56,20 +56,31 @@ int output_object(struct cli *cli, const struct column *columns, struct json_obj
 /* Prints a document, with or without line breaks, and a newline. */
 void output_json(struct json_object *document, bool pretty);
 
+enum progress_mode {
+	PROGRESS_AUTO,		/* for people, on a terminal, once the work takes over a second */
+	PROGRESS_JSON,		/* for programs: a line of JSON at the start, the end and meanwhile */
+	PROGRESS_NONE,
+};
+
+/* For all work of this run. */
+void progress_set_mode(enum progress_mode mode);
+
 /**
- * struct progress - a line on stderr while work goes on
+ * struct progress - what stderr is told while work goes on
  * @what: is done
  * @total_bytes: of the work
+ * @done_bytes: of it, as last told
  * @start_ns, @shown_ns: CLOCK_MONOTONIC, of the begin and of the last line
  */
 struct progress {
 	const char *what;
 	uint64_t total_bytes;
+	uint64_t done_bytes;
 	uint64_t start_ns;
 	uint64_t shown_ns;
 };
 
-/* Starts, shows and wipes the line; all are silent if stderr is no terminal. */
+/* Starts, shows and wipes the line. */
 void progress_start(struct progress *progress, const char *what, uint64_t total_bytes);
 void progress_show(struct progress *progress, uint64_t done_bytes);
 void progress_end(struct progress *progress);

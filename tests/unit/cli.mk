@@ -21,6 +21,8 @@ $(addprefix $(CLI_UNIT_DIR)/t_cli_,backup refuse): private CLI_UNIT_WRAP := \
 # What t_cli_order traces.
 $(CLI_UNIT_DIR)/t_cli_order: private CLI_UNIT_WRAP := $(addprefix -Wl$(comma)--wrap=,\
 	fsync rename unlink fallocate pwrite write open)
+# Which options a verb takes.
+$(CLI_UNIT_DIR)/t_cli_surface: private CLI_UNIT_WRAP := -Wl,--wrap=args_parse
 
 $(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
 	$(call say,TEST,$@)
