@@ -9,6 +9,7 @@
 
 #include "args.h"
 #include "output.h"
+#include "pieces.h"
 
 enum { MAX_OPTIONS = 24 };
 
@@ -53,6 +54,14 @@ int parse_size(const char *text, uint64_t *ret_bytes)
 	if (value > (uint64_t)INT64_MAX >> shift)
 		return -EINVAL;
 	*ret_bytes = value << shift;
+	return 0;
+}
+
+int check_jobs(struct cli *cli, const struct arg_number *jobs, unsigned int *ret)
+{
+	if (!jobs->value || jobs->value > PIECES_JOBS_MAX)
+		return cli_usage(cli, "--jobs is 1 to %d", PIECES_JOBS_MAX);
+	*ret = jobs->value;
 	return 0;
 }
 

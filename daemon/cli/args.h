@@ -52,6 +52,9 @@ int args_parse(struct cli *cli, int argc, char **argv, const struct arg_option *
  */
 int args_globals(struct cli *cli, int argc, char **argv, bool *ret_help, bool *ret_version);
 
+/* --jobs: 0, or -ECANCELED after having told what is wrong. */
+int check_jobs(struct cli *cli, const struct arg_number *jobs, unsigned int *ret);
+
 /* Strictly decimal, at most INT64_MAX: 0, or -EINVAL. */
 int parse_number(const char *text, uint64_t *ret);
 

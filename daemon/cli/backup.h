@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "output.h"
 #include "sidecar.h"
+#include "sums.h"
 
 /**
  * struct backup_snapshot - the device of a snapshot that is copied
@@ -50,7 +51,9 @@ struct backup_snapshot {
  * @keep: don't destroy the snapshot
  * @verify: compare all bytes afterwards
  * @accept_uncertain: patch with an uncertain list
+ * @jobs: pieces that are worked on at once
  * @snapshot: the one used
+ * @sums: checksums of the image, once it is made
  * @changed_bytes, @copied_bytes: results
  * @uncertain: result
  * @image_uncertain: result: this or an earlier update was made from an uncertain list
@@ -67,7 +70,9 @@ struct backup {
 	bool keep;
 	bool verify;
 	bool accept_uncertain;
+	unsigned int jobs;
 	struct backup_snapshot snapshot;
+	struct sums sums;
 	struct progress progress;
 	uint64_t changed_bytes;
 	uint64_t copied_bytes;
@@ -96,6 +101,9 @@ int backup_check_snapshot(struct backup *backup);
  * been given to another image before, but not after it was opened.
  */
 int backup_open_source(struct backup *backup, int *ret_fd);
+
+/* Writes the checksums that lie beside the image: 0, or -ECANCELED. */
+int backup_write_sums(struct backup *backup);
 
 /* For struct copy: shows progress, and returns -EINTR after a signal. */
 int backup_progress(void *backup, uint64_t done_bytes);

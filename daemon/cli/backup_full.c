@@ -73,10 +73,16 @@ static int create_part(struct backup *backup, const struct stat *old, char **ret
 
 static int fill_part(struct backup *backup, int source_fd, int part_fd)
 {
-	struct copy copy = { .progress = backup_progress, .data = backup };
+	struct copy copy = {
+		.jobs = backup->jobs, .progress = backup_progress, .data = backup,
+		.seen = sums_take, .seen_data = &backup->sums,
+	};
 	uint64_t size_bytes = backup->snapshot.size_bytes;
 	int r;
 
+	r = sums_make(size_bytes, &backup->sums);
+	if (r < 0)
+		return backup_fail_copy(backup, r, "copy");
 	if (ftruncate(part_fd, size_bytes))
 		return backup_fail_copy(backup, -errno, "copy");
 	progress_start(&backup->progress, "copy", size_bytes);
@@ -107,6 +113,10 @@ static int publish(struct backup *backup, const char *part, int part_fd, bool *r
 	/* after the rename, which counts as a change of the file */
 	if (r == 0)
 		r = sidecar_identify(&sidecar, part_fd);
+	if (r == 0)
+		r = backup_write_sums(backup);
+	if (r == -ECANCELED)
+		return r;
 	if (r == 0)
 		r = sidecar_write(backup->path, &sidecar);
 	return r < 0 ? cli_fail_errno(cli, r, "write the sidecar of", backup->path) : 0;

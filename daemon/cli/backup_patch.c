@@ -217,9 +217,42 @@ static int look_ahead(struct backup *backup, const struct sidecar *sidecar)
 	return r;
 }
 
+/*
+ * The checksums of what was not touched are those of the image's last backup.  While it is
+ * patched its sidecar names the new snapshot already, and both are of use: what differs
+ * between them is patched again.  Where there are none, they are taken from the image.
+ */
+static int renew_sums(struct backup *backup, const struct sidecar *sidecar, const char *before,
+		      const struct changes *changes, int image_fd)
+{
+	const char *reason;
+	bool is_of_image;
+	int r;
+
+	r = sums_read(backup->path, &backup->sums, &reason);
+	is_of_image = r == 0 && backup->sums.size_bytes == sidecar->size_bytes &&
+		      (!*before || !strcmp(backup->sums.snapshot, before));
+	if (is_of_image) {
+		for (size_t i = 0; r == 0 && i < changes->nr; i++)
+			r = sums_renew(&backup->sums, image_fd, changes->extents[i].offset_bytes,
+				       changes->extents[i].length_bytes);
+	} else {
+		if (r != -ENOENT)
+			cli_warn("%s: its checksums are of no use, and are made anew from the image",
+				 backup->path);
+		sums_done(&backup->sums);
+		r = sums_make(sidecar->size_bytes, &backup->sums);
+		if (r == 0)
+			r = sums_renew(&backup->sums, image_fd, 0, sidecar->size_bytes);
+	}
+	if (r < 0)
+		return cli_fail_errno(backup->cli, r, "take the checksums of", backup->path);
+	return backup_write_sums(backup);
+}
+
 static int apply(struct backup *backup, const struct changes *changes, int source_fd, int image_fd)
 {
-	struct copy copy = { .progress = backup_progress, .data = backup };
+	struct copy copy = { .jobs = backup->jobs, .progress = backup_progress, .data = backup };
 	int r = signals_caught() ? -EINTR : 0;
 
 	progress_start(&backup->progress, "copy", changes->changed_bytes);
@@ -263,8 +296,11 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 		  int source_fd, int image_fd)
 {
 	const struct backup_snapshot *snapshot = &backup->snapshot;
+	char before[SIDECAR_ID_BYTES] = "";
 	int r;
 
+	if (sidecar->state == SIDECAR_COMPLETE)
+		strcpy(before, sidecar->snapshot);
 	if (strlen(snapshot->id) >= sizeof(sidecar->snapshot))
 		return cli_fail(backup->cli, "BadReply", NULL, "the snapshot's name is too long");
 	strcpy(sidecar->snapshot, snapshot->id);
@@ -279,6 +315,8 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 	r = apply(backup, changes, source_fd, image_fd);
 	if (r == 0 && backup->verify)
 		r = verify(backup, source_fd, image_fd);
+	if (r == 0)
+		r = renew_sums(backup, sidecar, before, changes, image_fd);
 	if (r < 0)
 		return r;
 	r = sidecar_identify(sidecar, image_fd);

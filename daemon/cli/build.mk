@@ -5,7 +5,7 @@
 
 CLI_PACKAGES := json-c smartcols blkid
 CLI_CPPFLAGS := -D_GNU_SOURCE $(shell pkg-config --cflags $(CLI_PACKAGES))
-CLI_LIBS     := $(shell pkg-config --libs $(CLI_PACKAGES))
+CLI_LIBS     := -pthread $(shell pkg-config --libs $(CLI_PACKAGES))
 
 # Shared with the daemon or others; and all but main.c: what unit tests link.
 CLI_SHARED   := daemon/client.c daemon/facts.c

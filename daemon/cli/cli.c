@@ -74,7 +74,7 @@ static const struct cli_command commands[] = {
 	  "--svg FILE           the same as a picture, - for standard output" },
 	{ "backup", NULL, cmd_backup,
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
-	  " [--checkpoint NAME] [--verify] [--accept-uncertain]",
+	  " [--checkpoint NAME] [--verify] [--accept-uncertain] [-j JOBS]",
 	  "Copy a snapshot of a device to a file, or update the file with what has changed.\n"
 	  "--since image        update IMAGE with the changes since it was made\n"
 	  "--since EPOCH|CHECKPOINT  the same, from an earlier instant\n"
@@ -83,11 +83,18 @@ static const struct cli_command commands[] = {
 	  "--keep               don't destroy the snapshot\n"
 	  "--checkpoint NAME    remember the instant under a name\n"
 	  "--verify             read both back and compare all bytes\n"
-	  "--accept-uncertain   update even if the list of changes may lack some" },
-	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--force]",
+	  "--accept-uncertain   update even if the list of changes may lack some\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
+	{ "verify", NULL, cmd_verify, "IMAGE [-j JOBS]",
+	  "Read an image, and compare it with the checksums of its backup.\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
+	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--overwrite] [--force]"
+	  " [-j JOBS]",
 	  "Write an image to a device, read it back and compare.\n"
 	  "--accept-image       also one that is incomplete, was changed or has no sidecar\n"
-	  "--force              also to an attached device" },
+	  "--overwrite          also to a device that holds a filesystem or the like\n"
+	  "--force              also to an attached device\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
 	{ "call", NULL, cmd_call, "METHOD [JSON] [--more]",
 	  "Call a method of the daemon, and print its replies.\n"
 	  "--more               ask for a stream of replies" },

@@ -4,6 +4,7 @@
  */
 #include "args.h"
 #include "backup.h"
+#include "copy.h"
 
 static const struct column columns[] = {
 	{ "device",	"device",	COLUMN_TEXT, false },
@@ -51,6 +52,7 @@ static struct json_object *summary(const struct backup *backup, uint64_t duratio
 
 int cmd_backup(struct cli *cli, int argc, char **argv)
 {
+	struct arg_number jobs = { .value = COPY_JOBS };
 	_cleanup_(backup_done) struct backup backup = { .cli = cli };
 	_cleanup_json_ struct json_object *object = NULL;
 	const struct arg_option options[] = {
@@ -61,6 +63,7 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 		{ "keep",	ARG_FLAG,	&backup.keep },
 		{ "verify",	ARG_FLAG,	&backup.verify },
 		{ "accept-uncertain", ARG_FLAG,	&backup.accept_uncertain },
+		{ "j|jobs",	ARG_NUMBER,	&jobs },
 		{}
 	};
 	uint64_t start_ns = now_ns();
@@ -77,6 +80,9 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 				 "snapshot, --snapshot names an existing one");
 	if (backup.accept_uncertain && !backup.since)
 		return cli_usage(cli, "--accept-uncertain needs --since");
+	r = check_jobs(cli, &jobs, &backup.jobs);
+	if (r < 0)
+		return r;
 	backup.device = args[0];
 	backup.path = args[1];
 	r = backup_run(&backup);
