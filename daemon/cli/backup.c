@@ -13,6 +13,7 @@
 
 #include "backup.h"
 #include "copy.h"
+#include "stream.h"
 #include "signals.h"
 
 int backup_progress(void *data, uint64_t done_bytes)
@@ -152,7 +153,10 @@ int backup_run(struct backup *backup)
 	int r, dropped;
 
 	signals_catch();
-	r = backup->since ? backup_patch(backup) : backup_full(backup);
+	if (backup->stream_fd >= 0)
+		r = backup_stream(backup);
+	else
+		r = backup->since ? backup_patch(backup) : backup_full(backup);
 	progress_end(&backup->progress);
 	dropped = backup_drop_snapshot(backup, r < 0);
 	return r < 0 ? r : dropped;

@@ -16,6 +16,8 @@
 #include "sidecar.h"
 #include "sums.h"
 
+struct receive;
+
 /**
  * struct backup_snapshot - the device of a snapshot that is copied
  * @id: of the snapshot; NULL: none
@@ -54,6 +56,9 @@ struct backup_snapshot {
  * @jobs: pieces that are worked on at once
  * @snapshot: the one used
  * @sums: checksums of the image, once it is made
+ * @stream_fd: where to, if @path is "-"
+ * @receive, @fill_part: what comes from a stream in place of a snapshot, and fills the
+ *             file that becomes the image; or NULL
  * @changed_bytes, @copied_bytes: results
  * @uncertain: result
  * @image_uncertain: result: this or an earlier update was made from an uncertain list
@@ -73,6 +78,9 @@ struct backup {
 	unsigned int jobs;
 	struct backup_snapshot snapshot;
 	struct sums sums;
+	int stream_fd;
+	struct receive *receive;
+	int (*fill_part)(struct backup *backup, int part_fd);
 	struct progress progress;
 	uint64_t changed_bytes;
 	uint64_t copied_bytes;
@@ -92,6 +100,23 @@ int backup_drop_snapshot(struct backup *backup, bool failed);
 /* backup_full.c, backup_patch.c: from the open snapshot image to the file. */
 int backup_full(struct backup *backup);
 int backup_patch(struct backup *backup);
+
+/* What a sidecar says of the snapshot: 0 or -ENAMETOOLONG. */
+int backup_fill_sidecar(const struct backup *backup, struct sidecar *ret);
+
+/* backup_patch.c: an existing image, locked, with its sidecar: 0 or -ECANCELED. */
+int backup_open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar);
+
+/* Whether the device is still the one in the image: 0 or -ECANCELED. */
+int backup_check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
+			const char *generation, uint64_t disk_offset_bytes, uint64_t size_bytes);
+
+/*
+ * Takes the checksums of what was patched anew, and writes them.  @before: the snapshot that
+ * the image was of, "" if it was half patched.  0 or -ECANCELED.
+ */
+int backup_renew_sums(struct backup *backup, const struct sidecar *sidecar, const char *before,
+		      const struct changes *changes, int image_fd);
 
 /* Is the snapshot still there, and its image of the name that it had? */
 int backup_check_snapshot(struct backup *backup);

@@ -27,7 +27,7 @@ static void unlinkp(char **path)
 }
 
 /* Names of ids and devices fit, or the daemon is not to be trusted. */
-static int fill_sidecar(const struct backup *backup, struct sidecar *ret)
+int backup_fill_sidecar(const struct backup *backup, struct sidecar *ret)
 {
 	const struct backup_snapshot *snapshot = &backup->snapshot;
 	struct sidecar sidecar = {
@@ -101,7 +101,7 @@ static int publish(struct backup *backup, const char *part, int part_fd, bool *r
 	struct sidecar sidecar;
 	int r;
 
-	r = fill_sidecar(backup, &sidecar);
+	r = backup_fill_sidecar(backup, &sidecar);
 	if (r == 0)
 		r = sidecar_remove(backup->path);
 	if (r < 0)
@@ -160,6 +160,8 @@ static int make_part(struct backup *backup, const char *part, int part_fd)
 	_cleanup_close_ int source_fd = -1;
 	int r;
 
+	if (backup->fill_part)
+		return backup->fill_part(backup, part_fd);
 	if (signals_caught())
 		return backup_fail_copy(backup, -EINTR, "copy");
 	backup->uncertain = backup->snapshot.uncertain;
@@ -184,7 +186,7 @@ static int make_image(struct backup *backup, const struct stat *old, bool *ret_p
 
 	/* made before the snapshot: a directory that can't be written is found for free */
 	r = create_part(backup, old, &part, &part_fd);
-	if (r == 0)
+	if (r == 0 && !backup->fill_part)
 		r = backup_take_snapshot(backup);
 	if (r == 0)
 		r = make_part(backup, part, part_fd);

@@ -73,7 +73,7 @@ static int check_untouched(struct backup *backup, const struct sidecar *sidecar,
 			"%s: %s since its last backup; take a full backup", backup->path, what);
 }
 
-static int open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar)
+int backup_open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar)
 {
 	struct cli *cli = backup->cli;
 	struct json_object *members;
@@ -142,7 +142,7 @@ static int check_state(struct backup *backup, const struct sidecar *sidecar, boo
 }
 
 /* Whether the device is still the one in the image. */
-static int check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
+int backup_check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
 			const char *generation, uint64_t disk_offset_bytes, uint64_t size_bytes)
 {
 	char expected[24], current[24];
@@ -194,8 +194,8 @@ static int list_changes(struct backup *backup, const struct sidecar *sidecar, bo
 	if (asked != UINT64_MAX && ret->since != asked)
 		return cli_fail(backup->cli, "BadReply", NULL,
 				"the daemon listed changes since another epoch");
-	r = check_device(backup, sidecar, ret->device, ret->generation, ret->disk_offset_bytes,
-			 ret->size_bytes);
+	r = backup_check_device(backup, sidecar, ret->device, ret->generation,
+				ret->disk_offset_bytes, ret->size_bytes);
 	if (r == 0)
 		r = check_since(backup, sidecar, ret->since);
 	return r;
@@ -222,7 +222,7 @@ static int look_ahead(struct backup *backup, const struct sidecar *sidecar)
  * patched its sidecar names the new snapshot already, and both are of use: what differs
  * between them is patched again.  Where there are none, they are taken from the image.
  */
-static int renew_sums(struct backup *backup, const struct sidecar *sidecar, const char *before,
+int backup_renew_sums(struct backup *backup, const struct sidecar *sidecar, const char *before,
 		      const struct changes *changes, int image_fd)
 {
 	const char *reason;
@@ -316,7 +316,7 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 	if (r == 0 && backup->verify)
 		r = verify(backup, source_fd, image_fd);
 	if (r == 0)
-		r = renew_sums(backup, sidecar, before, changes, image_fd);
+		r = backup_renew_sums(backup, sidecar, before, changes, image_fd);
 	if (r < 0)
 		return r;
 	r = sidecar_identify(sidecar, image_fd);
@@ -339,7 +339,7 @@ int backup_patch(struct backup *backup)
 	struct sidecar sidecar;
 	int r;
 
-	r = open_image(backup, &image_fd, &sidecar);
+	r = backup_open_image(backup, &image_fd, &sidecar);
 	if (r == 0)
 		r = look_ahead(backup, &sidecar);
 	if (r == 0)
@@ -347,8 +347,8 @@ int backup_patch(struct backup *backup)
 	if (r == 0 && signals_caught())
 		r = backup_fail_copy(backup, -EINTR, "copy");
 	if (r == 0)
-		r = check_device(backup, &sidecar, snapshot->device, snapshot->generation,
-				 snapshot->disk_offset_bytes, snapshot->size_bytes);
+		r = backup_check_device(backup, &sidecar, snapshot->device, snapshot->generation,
+					snapshot->disk_offset_bytes, snapshot->size_bytes);
 	if (r == 0)
 		r = check_state(backup, &sidecar, snapshot->uncertain, snapshot->reason);
 	if (r == 0)

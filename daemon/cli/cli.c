@@ -76,6 +76,7 @@ static const struct cli_command commands[] = {
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
 	  " [--checkpoint NAME] [--verify] [--accept-uncertain] [-j JOBS]",
 	  "Copy a snapshot of a device to a file, or update the file with what has changed.\n"
+	  "IMAGE is - for a stream to standard output\n"
 	  "--since image        update IMAGE with the changes since it was made\n"
 	  "--since EPOCH|CHECKPOINT  the same, from an earlier instant\n"
 	  "--snapshot ID        read an existing snapshot, don't make and destroy one\n"
@@ -91,6 +92,7 @@ static const struct cli_command commands[] = {
 	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--overwrite] [--force]"
 	  " [-j JOBS]",
 	  "Write an image to a device, read it back and compare.\n"
+	  "IMAGE is - for a stream from standard input; to a file, that becomes an image\n"
 	  "--accept-image       also one that is incomplete, was changed or has no sidecar\n"
 	  "--overwrite          also to a device that holds a filesystem or the like\n"
 	  "--force              also to an attached device\n"

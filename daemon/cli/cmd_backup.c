@@ -2,6 +2,10 @@
 /*
  * What can be said to "backup", and what does it answer?
  */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "args.h"
 #include "backup.h"
 #include "copy.h"
@@ -50,10 +54,31 @@ static struct json_object *summary(const struct backup *backup, uint64_t duratio
 	return object;
 }
 
+/* Standard output is the stream's; what is said besides goes to standard error. */
+static int prepare_stream(struct backup *backup)
+{
+	struct cli *cli = backup->cli;
+
+	if (isatty(STDOUT_FILENO))
+		return cli_usage(cli, "a backup is nothing for a terminal: redirect it to a file or pipe");
+	if (backup->verify)
+		return cli_usage(cli, "--verify is for images; whoever receives a stream verifies it");
+	if (backup->since && !strcmp(backup->since, "image"))
+		return cli_usage(cli, "the image is at the other end: name the epoch or checkpoint "
+				 "since which it lacks changes");
+	fflush(stdout);
+	backup->stream_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (backup->stream_fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return cli_fail_errno(cli, -errno, "open", "standard output");
+	return 0;
+}
+
 int cmd_backup(struct cli *cli, int argc, char **argv)
 {
 	struct arg_number jobs = { .value = COPY_JOBS };
-	_cleanup_(backup_done) struct backup backup = { .cli = cli };
+	_cleanup_(backup_done) struct backup backup = {
+		.cli = cli, .stream_fd = -1,
+	};
 	_cleanup_json_ struct json_object *object = NULL;
 	const struct arg_option options[] = {
 		{ "since",	ARG_STRING,	&backup.since },
@@ -85,7 +110,11 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 		return r;
 	backup.device = args[0];
 	backup.path = args[1];
-	r = backup_run(&backup);
+	r = strcmp(backup.path, "-") ? 0 : prepare_stream(&backup);
+	if (r == 0)
+		r = backup_run(&backup);
+	if (backup.stream_fd >= 0 && close(backup.stream_fd) && r == 0)
+		r = cli_fail_errno(cli, -errno, "close", "standard output");
 	if (r < 0)
 		return r;
 	object = summary(&backup, now_ns() - start_ns);

@@ -19,6 +19,7 @@
 #include "copy.h"
 #include "output.h"
 #include "signals.h"
+#include "stream.h"
 
 struct restore {
 	struct cli *cli;
@@ -32,6 +33,7 @@ struct restore {
 	uint64_t size_bytes;
 	uint64_t written_bytes;
 	bool checked;
+	bool read_back;
 	struct progress progress;
 };
 
@@ -246,7 +248,7 @@ static int open_target(struct restore *restore, int image_fd, int *ret_fd)
 
 	if (stat(restore->target, &target))
 		return cli_fail_errno(restore->cli, -errno, "open", restore->target);
-	if (fstat(image_fd, &image) == 0 && image.st_ino == target.st_ino &&
+	if (image_fd >= 0 && fstat(image_fd, &image) == 0 && image.st_ino == target.st_ino &&
 	    image.st_dev == target.st_dev)
 		return cli_usage(restore->cli, "the image and the target are the same file");
 	if (S_ISBLK(target.st_mode))
@@ -317,8 +319,10 @@ static int read_back(struct restore *restore, int image_fd, int target_fd)
 	progress_end(&restore->progress);
 	if (r < 0)
 		return fail_copy(restore, r, "read back");
-	if (r == 0)
+	if (r == 0) {
+		restore->read_back = true;
 		return 0;
+	}
 	members = json_object_new_object();
 	member_add_string(members, "device", restore->target);
 	member_add_number(members, "offset", offset);
@@ -326,7 +330,81 @@ static int read_back(struct restore *restore, int image_fd, int target_fd)
 			"%s differs from the image at byte %" PRIu64, restore->target, offset);
 }
 
-static int run(struct restore *restore)
+/*
+ * Is the image a stream?  Standard input is nothing else; of a file its first bytes tell.
+ */
+static int open_stream(struct restore *restore, struct stream *stream, int *ret_fd)
+{
+	char start[sizeof(STREAM_MAGIC) - 1];
+	int r;
+
+	if (!strcmp(restore->image, "-")) {
+		if (isatty(STDIN_FILENO))
+			return cli_usage(restore->cli, "a terminal is no backup");
+		*ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	} else {
+		*ret_fd = open(restore->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (*ret_fd >= 0 && (pread(*ret_fd, start, sizeof(start), 0) != sizeof(start) ||
+				     !stream_is(start)))
+			return 0;
+	}
+	if (*ret_fd < 0)
+		return strcmp(restore->image, "-") ? 0 :	/* others find the words for it */
+		       cli_fail_errno(restore->cli, -errno, "read", "standard input");
+	r = stream_open(stream, *ret_fd);
+	if (r == -EBADMSG)
+		return refuse(restore, "ImageDamaged", restore->image, stream->fault);
+	if (r < 0)
+		return cli_fail_errno(restore->cli, r, "read", restore->image);
+	restore->size_bytes = stream->head.size_bytes;
+	return 1;
+}
+
+static int receive_to_device(struct restore *restore, struct receive *receive)
+{
+	_cleanup_close_ int target_fd = -1;
+	int r;
+
+	if (receive->stream->has_base)
+		return cli_fail(restore->cli, "DeviceUnsupported", target_member(restore),
+				"%s: whether a device shows the epoch that the stream goes on from is "
+				"not known; bring an image up to date with it, and restore that",
+				restore->target);
+	r = restore->force ? 0 : check_attached(restore);
+	if (r == 0)
+		r = open_target(restore, -1, &target_fd);
+	if (r == 0)
+		r = check_content(restore, target_fd);
+	if (r == 0)
+		r = receive_device(receive, target_fd);
+	restore->read_back = r == 0;
+	return r;
+}
+
+static int run_stream(struct restore *restore, struct stream *stream)
+{
+	struct receive receive = {
+		.cli = restore->cli, .stream = stream, .target = restore->target,
+		.jobs = restore->jobs,
+	};
+	struct stat st;
+	int r;
+
+	signals_catch();
+	if (stream->head.uncertain)
+		cli_warn("the stream was made while writes may have been missed: %s",
+			 stream->reason ?: "no reason given");
+	if (stat(restore->target, &st) == 0 && S_ISBLK(st.st_mode))
+		r = receive_to_device(restore, &receive);
+	else
+		r = receive_image(&receive);
+	restore->written_bytes = receive.written_bytes;
+	restore->checked = r == 0;
+	sums_done(&receive.sums);
+	return r;
+}
+
+static int run_image(struct restore *restore)
 {
 	_cleanup_close_ int image_fd = -1, target_fd = -1;
 	int r;
@@ -347,6 +425,17 @@ static int run(struct restore *restore)
 		return r;
 	r = write_target(restore, image_fd, target_fd);
 	return r < 0 ? r : read_back(restore, image_fd, target_fd);
+}
+
+static int run(struct restore *restore)
+{
+	_cleanup_(stream_done) struct stream stream = {};
+	_cleanup_close_ int stream_fd = -1;
+	int r = open_stream(restore, &stream, &stream_fd);
+
+	if (r == 0)
+		return run_image(restore);
+	return r < 0 ? r : run_stream(restore, &stream);
 }
 
 int cmd_restore(struct cli *cli, int argc, char **argv)
@@ -385,12 +474,12 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 	member_add_number(object, "copied_bytes", restore.written_bytes);
 	member_add_number(object, "duration_ns", now_ns() - start_ns);
 	json_object_object_add(object, "checked", json_object_new_boolean(restore.checked));
-	json_object_object_add(object, "read_back", json_object_new_boolean(true));
+	json_object_object_add(object, "read_back", json_object_new_boolean(restore.read_back));
 	if (cli->json) {
 		output_json(object, true);
 		return 0;
 	}
 	member_add_string(object, "checked_text", restore.checked ? "yes" : "no");
-	member_add_string(object, "read_back_text", "yes");
+	member_add_string(object, "read_back_text", restore.read_back ? "yes" : "no");
 	return output_object(cli, columns, object);
 }

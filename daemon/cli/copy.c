@@ -209,25 +209,40 @@ static int step_locked(struct range *range, uint64_t length, uint64_t written)
 	return r;
 }
 
+int copy_read(int fd, uint64_t start, uint64_t stop, char **ret_buffer, const char **ret_bytes)
+{
+	/* pieces end at multiples of the buffer's size, but the first may begin anywhere */
+	uint64_t first = start & ~(uint64_t)(COPY_BLOCK_BYTES - 1);
+
+	*ret_buffer = new_buffer();
+	if (!*ret_buffer)
+		return -ENOMEM;
+	*ret_bytes = *ret_buffer + (start - first);
+	return read_blocks(fd, *ret_buffer, first, stop);
+}
+
+int copy_write(struct copy *copy, int fd, const char *data, uint64_t offset, uint64_t length,
+	       bool target_is_zero)
+{
+	return put_runs(fd, data, offset, length, target_is_zero, &copy->written_bytes);
+}
+
 static int copy_piece(void *data, uint64_t offset, uint64_t stop)
 {
-	_cleanup_free_ char *buffer = new_buffer();
+	_cleanup_free_ char *buffer = NULL;
 	struct range *range = data;
-	/* pieces end at multiples of the buffer's size, but the first may begin anywhere */
-	uint64_t start = offset & ~(uint64_t)(COPY_BLOCK_BYTES - 1), written = 0;
+	const char *bytes = NULL;
+	uint64_t written = 0;
 	int r;
 
-	if (!buffer)
-		return -ENOMEM;
-	r = read_blocks(range->a_fd, buffer, start, stop);
+	r = copy_read(range->a_fd, offset, stop, &buffer, &bytes);
 	if (r < 0)
 		return r;
 	if (range->copy->seen)
-		range->copy->seen(range->copy->seen_data, offset, buffer + (offset - start),
-				  stop - offset);
+		range->copy->seen(range->copy->seen_data, offset, bytes, stop - offset);
 	if (range->b_fd >= 0)
-		r = put_runs(range->b_fd, buffer + (offset - start), offset, stop - offset,
-			     range->target_is_zero, &written);
+		r = put_runs(range->b_fd, bytes, offset, stop - offset, range->target_is_zero,
+			     &written);
 	return r < 0 ? r : step_locked(range, stop - offset, written);
 }
 
@@ -281,7 +296,7 @@ static int zero_piece(int fd, bool is_device, const char *zeros, uint64_t offset
 	return 0;
 }
 
-static int zero_range(struct copy *copy, int fd, uint64_t offset, uint64_t length)
+int copy_zeros(struct copy *copy, int fd, uint64_t offset, uint64_t length)
 {
 	enum { PIECE_BYTES = 64 << 20 };	/* between two looks for a signal */
 	_cleanup_free_ char *zeros = new_buffer();
@@ -343,7 +358,7 @@ int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size)
 			return -errno;
 		start = data < 0 ? size : min_u64(data, size);	/* ENXIO: all hole */
 		if (start > at)
-			r = zero_range(copy, to_fd, at, start - at);
+			r = copy_zeros(copy, to_fd, at, start - at);
 		if (r < 0)
 			return r;
 		if (start == size)

@@ -77,6 +77,23 @@ int copy_patch(struct copy *copy, int from_fd, int to_fd, uint64_t offset, uint6
  */
 int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size);
 
+/**
+ * copy_read - read a piece
+ * @start, @stop: at most COPY_BUFFER_BYTES, within one multiple of that
+ * @ret_buffer: to be freed, whatever is returned
+ * @ret_bytes: in it, of @start
+ *
+ * Return: as copy_new().
+ */
+int copy_read(int fd, uint64_t start, uint64_t stop, char **ret_buffer, const char **ret_bytes);
+
+/* Writes what belongs at @offset; zeros as copy_new() or copy_patch() do. */
+int copy_write(struct copy *copy, int fd, const char *data, uint64_t offset, uint64_t length,
+	       bool target_is_zero);
+
+/* Makes a range read as zeros, for sure. */
+int copy_zeros(struct copy *copy, int fd, uint64_t offset, uint64_t length);
+
 /* Reads the first @size bytes, for copy->seen alone.  Return: as copy_new(). */
 int copy_look(struct copy *copy, int fd, uint64_t size);
 

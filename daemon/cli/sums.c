@@ -52,6 +52,29 @@ void sums_take(void *data, uint64_t offset, const void *bytes, uint64_t length)
 	sums->crc[offset / SUMS_CHUNK_BYTES] = crc32c(0, bytes, length);
 }
 
+static uint64_t end_of(const struct sums *sums, uint64_t at)
+{
+	uint64_t end = (at / SUMS_CHUNK_BYTES + 1) * SUMS_CHUNK_BYTES;
+
+	return end < sums->size_bytes ? end : sums->size_bytes;
+}
+
+void sums_feed(struct sums *sums, uint64_t offset, const void *bytes, uint64_t length)
+{
+	static const char zeros[65536];
+	uint64_t end = offset + length;
+
+	for (uint64_t at = offset, stop; at < end; at = stop) {
+		uint32_t *crc = &sums->crc[at / SUMS_CHUNK_BYTES];
+		const char *from = bytes ? (const char *)bytes + (at - offset) : zeros;
+
+		stop = end_of(sums, at) < end ? end_of(sums, at) : end;
+		if (!bytes && stop - at > sizeof(zeros))
+			stop = at + sizeof(zeros);
+		*crc = crc32c(at % SUMS_CHUNK_BYTES ? *crc : 0, from, stop - at);
+	}
+}
+
 static char *sums_path(const char *image_path)
 {
 	char *path;
@@ -196,13 +219,6 @@ int sums_remove(const char *image_path)
 	if (!path)
 		return -ENOMEM;
 	return unlink(path) && errno != ENOENT ? -errno : 0;
-}
-
-static uint64_t end_of(const struct sums *sums, uint64_t at)
-{
-	uint64_t end = (at / SUMS_CHUNK_BYTES + 1) * SUMS_CHUNK_BYTES;
-
-	return end < sums->size_bytes ? end : sums->size_bytes;
 }
 
 int sums_renew(struct sums *sums, int image_fd, uint64_t offset, uint64_t length)

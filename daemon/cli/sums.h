@@ -39,6 +39,12 @@ int sums_make(uint64_t size_bytes, struct sums *ret);
 /* The piece of struct copy that takes them while content is copied; @data is struct sums. */
 void sums_take(void *data, uint64_t offset, const void *bytes, uint64_t length);
 
+/*
+ * The same of a part, of which there are more than one in a chunk: in ascending order, and
+ * with no gaps.  @bytes: NULL for zeros.
+ */
+void sums_feed(struct sums *sums, uint64_t offset, const void *bytes, uint64_t length);
+
 /**
  * sums_read - read those of an image
  * @ret_reason: why they can't be used
