@@ -53,6 +53,7 @@ struct backup_snapshot {
  * @keep: don't destroy the snapshot
  * @verify: compare all bytes afterwards
  * @accept_uncertain: patch with an uncertain list
+ * @resume: keep what an interrupted run has copied, and go on from what one has kept
  * @jobs: pieces that are worked on at once
  * @snapshot: the one used
  * @sums: checksums of the image, once it is made
@@ -63,6 +64,7 @@ struct backup_snapshot {
  * @uncertain: result
  * @image_uncertain: result: this or an earlier update was made from an uncertain list
  * @verified: result
+ * @kept_bytes: result: an earlier run had copied so many
  */
 struct backup {
 	struct cli *cli;
@@ -75,6 +77,7 @@ struct backup {
 	bool keep;
 	bool verify;
 	bool accept_uncertain;
+	bool resume;
 	unsigned int jobs;
 	struct backup_snapshot snapshot;
 	struct sums sums;
@@ -87,6 +90,7 @@ struct backup {
 	bool uncertain;
 	bool image_uncertain;
 	bool verified;
+	uint64_t kept_bytes;
 };
 
 /* Runs it: 0, or -ECANCELED after having told why.  backup_done() in any case. */
@@ -96,6 +100,18 @@ void backup_done(struct backup *backup);
 /* backup_snapshot.c: get the snapshot, and give it back. */
 int backup_take_snapshot(struct backup *backup);
 int backup_drop_snapshot(struct backup *backup, bool failed);
+
+/* backup_resume.c: what is left of an earlier run, and what is left for a later one. */
+
+/* What is copied between two notes: whole chunks of checksums.  Tests take less. */
+extern uint64_t backup_segment_bytes;
+
+/* Opens and locks IMAGE.part, with its sidecar or, without a good one, empty. */
+int backup_open_part(struct backup *backup, char **ret_path, int *ret_fd, struct sidecar *ret_sidecar);
+
+/* Fills it from where it stands, and notes from time to time where that is. */
+int backup_fill_resumed(struct backup *backup, const char *part, int source_fd, int part_fd,
+			struct sidecar *sidecar);
 
 /* backup_full.c, backup_patch.c: from the open snapshot image to the file. */
 int backup_full(struct backup *backup);

@@ -94,6 +94,9 @@ int backup_open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_si
 				"%s%s: %s; take a full backup", backup->path, SIDECAR_SUFFIX,
 				reason ?: strerror(-r));
 	}
+	if (ret_sidecar->state == SIDECAR_COPYING)
+		return cli_fail(cli, "ImageIncomplete", members_of(backup, ret_sidecar),
+				"%s has not been copied to its end", backup->path);
 	r = copy_size(*ret_fd, &size_bytes);
 	if (r < 0)
 		return cli_fail_errno(cli, r, "stat", backup->path);

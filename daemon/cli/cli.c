@@ -74,7 +74,8 @@ static const struct cli_command commands[] = {
 	  "--svg FILE           the same as a picture, - for standard output" },
 	{ "backup", NULL, cmd_backup,
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
-	  " [--checkpoint NAME] [--verify] [--accept-uncertain] [-j JOBS]",
+	  " [--checkpoint NAME] [--verify] [--accept-uncertain] [--resume]"
+	  " [-j JOBS]",
 	  "Copy a snapshot of a device to a file, or update the file with what has changed.\n"
 	  "IMAGE is - for a stream to standard output\n"
 	  "--since image        update IMAGE with the changes since it was made\n"
@@ -85,6 +86,7 @@ static const struct cli_command commands[] = {
 	  "--checkpoint NAME    remember the instant under a name\n"
 	  "--verify             read both back and compare all bytes\n"
 	  "--accept-uncertain   update even if the list of changes may lack some\n"
+	  "--resume             keep what was copied if a full backup fails, and go on from it\n"
 	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
 	{ "verify", NULL, cmd_verify, "IMAGE [-j JOBS]",
 	  "Read an image, and compare it with the checksums of its backup.\n"

@@ -17,6 +17,7 @@ static const struct column columns[] = {
 	{ "size",	"size",		COLUMN_BYTES, false },
 	{ "changed",	"changed_bytes", COLUMN_BYTES, false },
 	{ "copied",	"copied_bytes",	COLUMN_BYTES, false },
+	{ "kept",	"kept_bytes",	COLUMN_BYTES,	true },
 	{ "time",	"duration_ns",	COLUMN_DURATION, false },
 	{ "state",	"state",	COLUMN_TEXT, false },
 	{ "reason",	"reason",	COLUMN_TEXT,	true },
@@ -37,6 +38,8 @@ static struct json_object *summary(const struct backup *backup, uint64_t duratio
 	member_add_number(object, "size", snapshot->size_bytes);
 	member_add_number(object, "changed_bytes", backup->changed_bytes);
 	member_add_number(object, "copied_bytes", backup->copied_bytes);
+	if (backup->resume)
+		member_add_number(object, "kept_bytes", backup->kept_bytes);
 	member_add_number(object, "duration_ns", duration_ns);
 	member_add_string(object, "state", backup->uncertain || backup->image_uncertain ?
 			  "uncertain" : "verified");
@@ -88,6 +91,7 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 		{ "keep",	ARG_FLAG,	&backup.keep },
 		{ "verify",	ARG_FLAG,	&backup.verify },
 		{ "accept-uncertain", ARG_FLAG,	&backup.accept_uncertain },
+		{ "resume",	ARG_FLAG,	&backup.resume },
 		{ "j|jobs",	ARG_NUMBER,	&jobs },
 		{}
 	};
@@ -103,6 +107,9 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 	if (backup.snapshot_id && (backup.storage || backup.checkpoint || backup.keep))
 		return cli_usage(cli, "--storage, --checkpoint and --keep are about a new "
 				 "snapshot, --snapshot names an existing one");
+	if (backup.resume && (backup.since || !strcmp(args[1], "-")))
+		return cli_usage(cli, "--resume is for a full backup to a file; an update that was "
+				 "interrupted is repaired by the next one");
 	if (backup.accept_uncertain && !backup.since)
 		return cli_usage(cli, "--accept-uncertain needs --since");
 	r = check_jobs(cli, &jobs, &backup.jobs);

@@ -21,6 +21,9 @@ $(addprefix $(CLI_UNIT_DIR)/t_cli_,backup refuse): private CLI_UNIT_WRAP := \
 # What t_cli_order traces.
 $(CLI_UNIT_DIR)/t_cli_order: private CLI_UNIT_WRAP := $(addprefix -Wl$(comma)--wrap=,\
 	fsync rename unlink fallocate pwrite write open)
+# Where a run is interrupted.
+$(CLI_UNIT_DIR)/t_cli_resume: private CLI_UNIT_WRAP := \
+	-Wl,--wrap=copy_patch -Wl,--wrap=copy_new -Wl,--wrap=ftruncate
 # Which options a verb takes.
 $(CLI_UNIT_DIR)/t_cli_surface: private CLI_UNIT_WRAP := -Wl,--wrap=args_parse
 
