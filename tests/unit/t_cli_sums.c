@@ -260,6 +260,43 @@ static void checksums_of_another_backup_are_not_used(void **state)
 	assert_non_null(strstr(err_text, "no checksums"));
 }
 
+/* Lines of objects, the first at the beginning of the work and the last at its end. */
+static void programs_are_told_of_progress(void **state)
+{
+	char *rest, *line;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(run("backup", "/dev/fake0", fake_path("b"), "--progress", "json"), 0);
+	for (rest = err_text; (line = strsep(&rest, "\n")) && *line; n++) {
+		struct json_object *o = json_tokener_parse(line);
+		uint64_t done, total;
+		const char *what, *now;
+
+		assert_true(member_string(o, "progress", &what) && member_string(o, "state", &now));
+		assert_true(member_number(o, "done_bytes", &done));
+		assert_true(member_number(o, "total_bytes", &total));
+		assert_string_equal(what, "copy");
+		assert_int_equal(total, FAKE_SIZE_BYTES);
+		if (n == 0) {
+			assert_string_equal(now, "begun");
+			assert_int_equal(done, 0);
+		}
+		if (rest && !*rest) {
+			assert_string_equal(now, "ended");
+			assert_int_equal(done, total);
+		}
+		json_object_put(o);
+	}
+	assert_true(n >= 2);
+	assert_int_equal(run("backup", "/dev/fake0", fake_path("b"), "--progress", "none"), 0);
+	assert_string_equal(err_text, "");
+	assert_int_equal(run("backup", "/dev/fake0", fake_path("b")), 0);	/* no terminal */
+	assert_string_equal(err_text, "");
+	assert_int_equal(run("backup", "/dev/fake0", fake_path("b"), "--progress", "loud"), 2);
+	assert_int_equal(run("--progress", "loud", "info"), 2);
+}
+
 int main(void)
 {
 #define with_fake(f)	cmocka_unit_test_setup_teardown(f, fake_start, fake_stop)
@@ -270,6 +307,7 @@ int main(void)
 		with_fake(copies_by_several_are_right),
 		with_fake(damaged_checksums_are_refused),
 		with_fake(rot_is_found),
+		with_fake(programs_are_told_of_progress),
 		with_fake(an_update_blesses_nothing),
 		with_fake(checksums_of_another_backup_are_not_used),
 	};
