@@ -2,9 +2,12 @@
 /*
  * What can be said to "backup", and what does it answer?
  */
+#include <blkid/blkid.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "args.h"
 #include "backup.h"
@@ -55,6 +58,29 @@ static struct json_object *summary(const struct backup *backup, uint64_t duratio
 	member_add_string(object, "generation", snapshot->generation);
 	member_add_number(object, "since", snapshot->since);
 	return object;
+}
+
+/* The whole disk of a device's number; 0 if there is none. */
+static dev_t disk_of(dev_t device)
+{
+	dev_t disk;
+
+	return blkid_devno_to_wholedisk(device, NULL, 0, &disk) ? 0 : disk;
+}
+
+/* Allowed, for it may be moved elsewhere later; but nobody should think it safe there. */
+static void warn_of_same_disk(const struct backup *backup)
+{
+	_cleanup_free_ char *copy = strdup(backup->path);
+	struct stat device, dir;
+	dev_t disk;
+
+	if (!copy || stat(backup->device, &device) || !S_ISBLK(device.st_mode) ||
+	    stat(dirname(copy), &dir))
+		return;
+	disk = disk_of(device.st_rdev);
+	if (disk && disk == disk_of(dir.st_dev))
+		cli_warn("%s is on the disk that it is to be a backup of", backup->path);
 }
 
 /* Standard output is the stream's; what is said besides goes to standard error. */
@@ -117,7 +143,10 @@ int cmd_backup(struct cli *cli, int argc, char **argv)
 		return r;
 	backup.device = args[0];
 	backup.path = args[1];
-	r = strcmp(backup.path, "-") ? 0 : prepare_stream(&backup);
+	if (strcmp(backup.path, "-"))
+		warn_of_same_disk(&backup);
+	else
+		r = prepare_stream(&backup);
 	if (r == 0)
 		r = backup_run(&backup);
 	if (backup.stream_fd >= 0 && close(backup.stream_fd) && r == 0)
