@@ -22,7 +22,7 @@ python3-prometheus-client'
 # and what the guest is made of.
 LABORATORY='qemu-system-x86 debian-archive-keyring
 busybox-static cpio xz-utils zstd kmod fio btrfs-progs
-e2fsprogs xfsprogs dmsetup lvm2 mdadm util-linux mount fdisk strace
+netcat-openbsd e2fsprogs xfsprogs dmsetup lvm2 mdadm util-linux mount fdisk strace
 coreutils diffutils findutils grep sed bash procps'
 
 installed() {

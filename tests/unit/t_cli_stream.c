@@ -150,7 +150,7 @@ static void a_cut_stream_leaves_nothing(void **state)
 	fake_write(70000, 200000, 'a');
 	send_full("s");
 	size = size_of("s");
-	for (off_t cut = 0; cut < size; cut += cut < 700 ? 37 : 9973) {
+	for (off_t cut = 0; cut < size; cut += cut < 700 ? 83 : 19973) {
 		assert_int_equal(shell("head -c %ld %s >%s", (long)cut, fake_path("s"),
 				       fake_path("cut")), 0);
 		assert_int_not_equal(receive("cut", "b"), 0);
@@ -177,7 +177,7 @@ static void a_damaged_stream_is_refused(void **state)
 	assert_int_equal(shell("head -n 2 %s >%s", fake_path("s"), fake_path("head")), 0);
 	head = size_of("head");
 	fd = open(fake_path("s"), O_RDWR);
-	for (off_t at = head; at < size; at += at < head + 80 ? 1 : 4999) {
+	for (off_t at = head; at < size; at += at < head + 64 ? 3 : 9973) {
 		unsigned char byte;
 
 		assert_int_equal(pread(fd, &byte, 1, at), 1);
