@@ -63,4 +63,5 @@ install: all ## install under DESTDIR
 	install -D -m 644 docs/man/bpfsnap.8 $(DESTDIR)$(prefix)/share/man/man8/bpfsnap.8
 	install -D -m 644 docs/man/bpfsnap-maps.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-maps.7
 	install -D -m 644 docs/man/bpfsnap-metrics.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-metrics.7
+	install -D -m 644 docs/man/bpfsnap-protocol.7 $(DESTDIR)$(prefix)/share/man/man7/bpfsnap-protocol.7
 	install -D -m 644 include/io.bpfsnap.varlink $(DESTDIR)$(prefix)/share/varlink/io.bpfsnap.varlink

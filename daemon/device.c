@@ -5,9 +5,13 @@
 #include "device.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int device_get(uint32_t key, struct device *ret_device)
 {
@@ -38,6 +42,35 @@ int device_get(uint32_t key, struct device *ret_device)
 	return 0;
 }
 
+static _Thread_local bool is_below_dev;
+
+void device_resolve_below(bool is_below)
+{
+	is_below_dev = is_below;
+}
+
+static int stat_below(const char *path, struct stat *ret_st)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS };
+	_cleanup_(closep) int dev_fd = -1, fd = -1;
+
+	if (strncmp(path, "/dev/", 5) != 0)
+		return -ENOENT;
+	dev_fd = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dev_fd < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, dev_fd, path + 5, &how, sizeof(how));
+	return fd < 0 || fstat(fd, ret_st) < 0 ? -ENOENT : 0;
+}
+
+static int look_up(const char *path, struct stat *ret_st)
+{
+	if (is_below_dev)
+		return stat_below(path, ret_st);
+	return stat(path, ret_st) < 0 ? -errno : 0;
+}
+
 int device_resolve(const char *path, struct device *ret_device, struct fault *fault)
 {
 	struct stat st;
@@ -46,9 +79,10 @@ int device_resolve(const char *path, struct device *ret_device, struct fault *fa
 	if (path[0] != '/')
 		return fault_device(fault, REASON_DEVICE_NOT_FOUND, path,
 				    "A device is named by an absolute path, like /dev/vda.");
-	if (stat(path, &st) < 0)
-		return fault_device(fault, REASON_DEVICE_NOT_FOUND, path, "%s cannot be found: %s.",
-				    path, strerror(errno));
+	r = look_up(path, &st);
+	if (r < 0)
+		return fault_device(fault, REASON_DEVICE_NOT_FOUND, path, "%s cannot be found%s: %s.",
+				    path, is_below_dev ? " below /dev" : "", strerror(-r));
 	if (!S_ISBLK(st.st_mode))
 		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, path,
 				    "%s is not a block device.", path);

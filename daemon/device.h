@@ -35,6 +35,14 @@ struct device {
 /** device_get - what sysfs knows of a number. Return: 0 or -errno */
 int device_get(uint32_t key, struct device *ret_device);
 
+/**
+ * device_resolve_below - from here on, in this thread: are paths looked up below /dev only?
+ *
+ * For callers who are not root: they could learn what there is elsewhere, or send us to where a
+ * lookup has no end.
+ */
+void device_resolve_below(bool is_below);
+
 /** device_resolve - what a path means: DeviceNotFound, DeviceUnsupported */
 int device_resolve(const char *path, struct device *ret_device, struct fault *fault);
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "device.h"
+#include "events.h"
 #include "log.h"
 
 static const struct {
@@ -64,6 +65,34 @@ int generation_disk(uint32_t disk_key, const struct reach *reach, enum bpfsnap_c
 	return 0;
 }
 
+/* Not while something goes on that moves the epoch, which may take its time: later then. */
+static int renew(struct tracker *tracker, uint32_t disk_key, const struct tracker_disk *disk)
+{
+	bool takes_turn = !tracker_has_turn();
+	int r;
+
+	if (takes_turn && !tracker_try_turn(tracker))
+		return -EBUSY;
+	r = tracker_renew(tracker, disk_key, disk);
+	if (takes_turn)
+		tracker_give_turn(tracker);
+	return r;
+}
+
+void generation_tell(const struct tracker *tracker, uint32_t disk_key)
+{
+	struct event event = { .kind = EVENT_GENERATION };
+	struct bpfsnap_device tracked;
+	char why[256];
+
+	if (tracker_device(tracker, disk_key, &tracked) < 0)
+		return;
+	device_name(disk_key, event.device, sizeof(event.device));
+	event.value = tracked.first_epoch;
+	generation_why(&tracked, why, sizeof(why));
+	events_add(&event, "%s", why);
+}
+
 void generation_check(struct tracker *tracker, uint32_t disk_key, const struct reach *reach)
 {
 	struct bpfsnap_device tracked;
@@ -83,10 +112,14 @@ void generation_check(struct tracker *tracker, uint32_t disk_key, const struct r
 	if (!is_other)
 		disk.cause = BPFSNAP_CAUSE_RESIZED;
 	device_name(disk_key, name, sizeof(name));
-	r = tracker_renew(tracker, disk_key, &disk);
-	if (r < 0)
+	r = renew(tracker, disk_key, &disk);
+	if (r >= 0)
+		generation_tell(tracker, disk_key);
+	else
 		/* The old history goes on, and says that it is uncertain. */
 		tracker_doubt(tracker, disk_key, BPFSNAP_DOUBT_SIZE);
+	if (r == -EBUSY)
+		return;
 	log_warning("%s: a new history, since %s%s%s", name, causes[disk.cause].sentence,
 		    r < 0 ? "; which failed: " : "", r < 0 ? strerror(-r) : "");
 }

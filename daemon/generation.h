@@ -14,6 +14,9 @@ const char *generation_cause(const struct bpfsnap_device *device);
 /** generation_why - the same as a sentence: when, and why */
 void generation_why(const struct bpfsnap_device *device, char *ret_text, size_t room);
 
+/** generation_tell - as an event */
+void generation_tell(const struct tracker *tracker, uint32_t disk_key);
+
 /** generation_disk - what a history of the disk would begin with. Return: 0 or -ENODEV */
 int generation_disk(uint32_t disk_key, const struct reach *reach, enum bpfsnap_cause cause,
 		    struct tracker_disk *ret_disk);

@@ -65,6 +65,13 @@ int kctl_snap_create(struct bpfsnap_ioc_snap_create *create)
 	return control(BPFSNAP_IOC_SNAP_CREATE, create);
 }
 
+int kctl_snap_extend(const struct bpfsnap_ioc_snap_extend *extend)
+{
+	struct bpfsnap_ioc_snap_extend copy = *extend;
+
+	return control(BPFSNAP_IOC_SNAP_EXTEND, &copy);
+}
+
 int kctl_snap_destroy(const uint8_t id[16])
 {
 	struct bpfsnap_ioc_snap_destroy destroy = { 0 };

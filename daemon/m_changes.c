@@ -8,7 +8,9 @@
 #include "methods.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <uuid/uuid.h>
 
@@ -38,6 +40,26 @@ struct changes {
 	char generation[37];
 };
 
+/**
+ * struct finding - one piece of the answer
+ * @epochs: of each extent, if details are asked for: marks keep their meaning only while we look
+ * @now: the disk's entry after the look
+ */
+struct finding {
+	struct extent *extents;
+	uint32_t *epochs;
+	size_t nr;
+	struct bpfsnap_device now;
+	struct view view;
+};
+
+static void finding_done(struct finding *f)
+{
+	free(f->extents);
+	free(f->epochs);
+	view_done(&f->view);
+}
+
 static void changes_free(void *state)
 {
 	struct changes *c = state;
@@ -53,21 +75,20 @@ static void changes_freep(struct changes **c)
 	changes_free(*c);
 }
 
-static struct json_object *show_extents(const struct changes *c, const struct extent *extents,
-					size_t nr)
+static struct json_object *show_extents(const struct changes *c, const struct finding *f)
 {
-	struct json_object *list = json_object_new_array_ext((int)nr + 1);
+	struct json_object *list = json_object_new_array_ext((int)f->nr + 1);
 
-	for (size_t i = 0; i < nr; i++) {
+	for (size_t i = 0; i < f->nr; i++) {
 		struct json_object *o = json_object_new_object();
 
-		put_u64(o, "offset", extents[i].offset_bytes);
-		put_u64(o, "length", extents[i].len_bytes);
+		put_u64(o, "offset", f->extents[i].offset_bytes);
+		put_u64(o, "length", f->extents[i].len_bytes);
 		/* Beyond the map nothing is known but that it must be taken for changed. */
-		if (c->query.is_detailed && extents[i].mark != EXTENT_BEYOND) {
-			put_u64(o, "epoch", tracker_epoch_of(c->tracker, extents[i].mark));
+		if (c->query.is_detailed && f->extents[i].mark != EXTENT_BEYOND) {
+			put_u64(o, "epoch", f->epochs[i]);
 			json_object_object_add(o, "discarded", json_object_new_boolean(
-				(extents[i].mark & BPFSNAP_MARK_DISCARDED) != 0));
+				(f->extents[i].mark & BPFSNAP_MARK_DISCARDED) != 0));
 		}
 		json_object_array_add(list, o);
 	}
@@ -115,54 +136,90 @@ static int check_range(const struct changes *c, struct fault *fault)
 			    c->device.name);
 }
 
-static int changes_next(void *state, struct json_object **ret_reply, bool *ret_continues,
-			struct fault *fault)
+/* Without the tracker's lock, but with the marks. */
+static void find(struct changes *c, struct finding *f)
 {
-	_cleanup_(freep) struct extent *extents = NULL;
-	_cleanup_(view_done) struct view view = { 0 };
-	struct changes *c = state;
-	char reason[VIEW_REASON_MAX];
+	f->nr = extents_find(&c->query, &c->cursor_bytes, f->extents, c->max);
+	for (size_t i = 0; i < f->nr && c->query.is_detailed; i++)
+		f->epochs[i] = tracker_epoch_of(c->tracker, f->extents[i].mark);
+}
+
+static int find_with_marks(struct changes *c, struct finding *f, struct fault *fault)
+{
 	struct bpfsnap_device now;
-	struct json_object *o;
-	bool is_doubtful;
-	size_t nr;
 	int r;
 
-	extents = calloc(c->max, sizeof(*extents));
-	if (!extents)
+	tracker_unlock(c->tracker);
+	tracker_marks_begin(c->tracker);
+	tracker_lock(c->tracker);
+	/* Between two pieces marks may have been renumbered, or all blocks have changed. */
+	r = get_tracked(c->tracker, &c->device, &now, fault);
+	if (r >= 0)
+		r = check_generation(c, &now, fault);
+	if (r >= 0) {
+		c->query.since_mark = tracker_since_mark(c->tracker, c->since);
+		c->query.floor = now.floor;
+		tracker_unlock(c->tracker);
+		find(c, f);
+		tracker_lock(c->tracker);
+	}
+	tracker_marks_end(c->tracker);
+	return r;
+}
+
+/* The next piece, and what is to be thought of it. */
+static int look(struct changes *c, struct finding *f, struct fault *fault)
+{
+	int r;
+
+	f->extents = calloc(c->max, sizeof(*f->extents));
+	f->epochs = c->query.is_detailed ? calloc(c->max, sizeof(*f->epochs)) : NULL;
+	if (!f->extents || (c->query.is_detailed && !f->epochs))
 		return -ENOMEM;
-	/* Between two pieces of a stream marks may have been renumbered, or all blocks have changed. */
-	r = get_tracked(c->tracker, &c->device, &now, fault);
+	r = find_with_marks(c, f, fault);
 	if (r >= 0)
-		r = check_generation(c, &now, fault);
-	if (r < 0)
-		return r;
-	c->query.since_mark = tracker_since_mark(c->tracker, c->since);
-	c->query.floor = now.floor;
-	nr = extents_find(&c->query, &c->cursor_bytes, extents, c->max);
-	r = view_take(c->tracker, &view);
-	if (r < 0)
-		return r;
-	r = get_tracked(c->tracker, &c->device, &now, fault);
+		r = view_take(c->tracker, &f->view);
 	if (r >= 0)
-		r = check_generation(c, &now, fault);
+		r = get_tracked(c->tracker, &c->device, &f->now, fault);
+	if (r >= 0)
+		r = check_generation(c, &f->now, fault);
 	if (r >= 0)
 		r = check_range(c, fault);
-	if (r < 0)
-		return r;
-	is_doubtful = view_doubt_since(&view, c->device.disk_key, &now, c->since, reason,
+	return r;
+}
+
+static void put_answer(struct json_object *o, const struct changes *c, const struct finding *f)
+{
+	char reason[VIEW_REASON_MAX];
+	bool is_doubtful;
+
+	is_doubtful = view_doubt_since(&f->view, c->device.disk_key, &f->now, c->since, reason,
 				       sizeof(reason));
-	*ret_continues = c->cursor_bytes < c->query.len_bytes;
-	o = json_object_new_object();
 	put_string(o, "device", c->device.name);
 	put_u64(o, "disk_offset", c->query.start_bytes);
 	put_u64(o, "size", c->query.len_bytes);
-	put_u64(o, "granularity", 1ull << now.block_shift);
+	put_u64(o, "granularity", 1ull << f->now.block_shift);
 	put_string(o, "generation", c->generation);
 	put_u64(o, "since", c->since);
-	put_u64(o, "epoch", view.epoch);
+	put_u64(o, "epoch", f->view.epoch);
 	view_put_state(o, "ok", is_doubtful ? reason : NULL);
-	json_object_object_add(o, "extents", show_extents(c, extents, nr));
+}
+
+static int changes_next(void *state, struct json_object **ret_reply, bool *ret_continues,
+			struct fault *fault)
+{
+	_cleanup_(finding_done) struct finding f = { 0 };
+	struct changes *c = state;
+	struct json_object *o;
+	int r;
+
+	r = look(c, &f, fault);
+	if (r < 0)
+		return r;
+	*ret_continues = c->cursor_bytes < c->query.len_bytes;
+	o = json_object_new_object();
+	put_answer(o, c, &f);
+	json_object_object_add(o, "extents", show_extents(c, &f));
 	json_object_object_add(o, "next", *ret_continues ?
 			       json_object_new_int64((int64_t)c->cursor_bytes) : NULL);
 	*ret_reply = o;
@@ -304,8 +361,72 @@ int method_list_changes(struct call *call, struct fault *fault)
 		return r;
 	if (!call->more)
 		return changes_next(c, &call->reply, &unused, fault);
-	call->stream = (struct stream){ changes_next, changes_free, TAKE_PTR(c) };
+	call->stream = (struct stream){ changes_next, changes_free, TAKE_PTR(c), METHOD_SCAN };
 	return 0;
+}
+
+/* A block of the bitmap counts from the start of the device: a partition's may begin in a block. */
+static void set_bits(uint8_t *bits, const struct extent *extents, size_t nr, unsigned int shift)
+{
+	for (size_t i = 0; i < nr; i++) {
+		uint64_t last = (extents[i].offset_bytes + extents[i].len_bytes - 1) >> shift;
+
+		for (uint64_t bit = extents[i].offset_bytes >> shift; bit <= last; bit++)
+			bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+	}
+}
+
+static int fill_bitmap(struct call *call, struct changes *c, int fd, size_t len_bytes,
+		       struct fault *fault)
+{
+	uint8_t *bits = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct json_object *o = NULL;
+	int r;
+
+	if (bits == MAP_FAILED)
+		return -errno;
+	/* The last piece's doubts are those of all. */
+	do {
+		_cleanup_(finding_done) struct finding f = { 0 };
+
+		r = call_check(call);
+		if (r >= 0)
+			r = look(c, &f, fault);
+		if (r >= 0)
+			set_bits(bits, f.extents, f.nr, c->tracked.block_shift);
+		if (r >= 0 && c->cursor_bytes >= c->query.len_bytes) {
+			o = json_object_new_object();
+			put_answer(o, c, &f);
+		}
+	} while (r >= 0 && !o);
+	munmap(bits, len_bytes);
+	call->reply = o;
+	return r;
+}
+
+/* One object, which says what it says for ever: it can be handed on to whoever may not ask. */
+int method_open_changes(struct call *call, struct fault *fault)
+{
+	_cleanup_(changes_freep) struct changes *c = calloc(1, sizeof(*c));
+	_cleanup_(closep) int fd = -1;
+	size_t len_bytes;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	r = open_changes(call, c, fault);
+	if (r < 0)
+		return r;
+	len_bytes = (((c->query.len_bytes - 1) >> c->tracked.block_shift) + 8) / 8;
+	fd = memfd_create("bpfsnap-changes", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)len_bytes) < 0)
+		return -errno;
+	r = fill_bitmap(call, c, fd, len_bytes, fault);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return put_handle(call, call->reply, "changes_fd", TAKE_FD(fd));
 }
 
 /* Offsets are the device's; of a partition they are within it. */

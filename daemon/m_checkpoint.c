@@ -38,7 +38,8 @@ struct census {
 	uint64_t *counts;
 };
 
-static int count_disk(const struct tracker *tracker, uint32_t disk_key, struct census *census)
+/* Looks without the lock, but with the marks: so that @census goes on to mean the same. */
+static int count_disk(struct tracker *tracker, uint32_t disk_key, struct census *census)
 {
 	struct tracker_marks marks = { 0 };
 	int r;
@@ -51,7 +52,9 @@ static int count_disk(const struct tracker *tracker, uint32_t disk_key, struct c
 		r = tracker_marks(tracker, disk_key, census->tracked.nr_blk, &marks);
 	if (r < 0)
 		return r;
+	tracker_unlock(tracker);
 	extents_count(marks.pages, census->tracked.nr_blk, census->tracked.floor, census->counts);
+	tracker_lock(tracker);
 	tracker_marks_done(&marks);
 	census->disk_key = disk_key;
 	return 0;
@@ -68,7 +71,7 @@ static uint64_t changed_bytes(const struct tracker *tracker, const struct census
 	return bytes < census->tracked.nr_sect << 9 ? bytes : census->tracked.nr_sect << 9;
 }
 
-static struct json_object *show(const struct tracker *tracker,
+static struct json_object *show(struct tracker *tracker,
 				const struct tracker_checkpoint *item, struct census *census)
 {
 	struct json_object *o = json_object_new_object();
@@ -107,7 +110,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* @disk_key: only its checkpoints; 0 for all. */
-static int list(const struct tracker *tracker, uint32_t disk_key, struct json_object **ret_list)
+static int list(struct tracker *tracker, uint32_t disk_key, struct json_object **ret_list)
 {
 	_cleanup_(freep) struct tracker_checkpoint *items = NULL;
 	struct census census = { 0 };
@@ -143,7 +146,11 @@ int method_list_checkpoints(struct call *call, struct fault *fault)
 		r = device_resolve(path, &d, fault);
 	if (r < 0)
 		return r;
+	tracker_unlock(call->daemon->tracker);
+	tracker_marks_begin(call->daemon->tracker);
+	tracker_lock(call->daemon->tracker);
 	r = list(call->daemon->tracker, d.disk_key, &checkpoints);
+	tracker_marks_end(call->daemon->tracker);
 	if (r < 0)
 		return r;
 	call->reply = json_object_new_object();

@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "diskflush.h"
+#include "events.h"
 #include "generation.h"
 #include "kctl.h"
 #include "kload.h"
@@ -107,13 +108,34 @@ static bool is_gate_left(uint32_t disk_key)
 	return false;
 }
 
-static int track(struct tracker *tracker, const struct device *d, unsigned int block_shift,
+/* What waits for the disk; the tracker's lock is not held. */
+static int settle(const struct call *call, const struct device *d, bool with_module)
+{
+	int r = call_check(call);
+
+	if (r >= 0 && with_module)
+		r = put_gate(d->disk_key);
+	if (r >= 0)
+		r = call_check(call);
+	/* What is in flight has been seen by nobody. */
+	if (r >= 0)
+		r = disk_flush(d->disk_key, ATTACH_TIMEOUT_MS);
+	if (r >= 0)
+		r = call_check(call);
+	if (r < 0)
+		(void)kctl_detach(d->disk_key);
+	return r;
+}
+
+static int track(const struct call *call, const struct device *d, unsigned int block_shift,
 		 bool with_module, struct fault *fault)
 {
+	struct tracker *tracker = call->daemon->tracker;
 	struct tracker_disk disk;
 	struct reach reach;
 	int r;
 
+	tracker_set_attaching(tracker, d->disk_key);
 	reach_look(d->disk_key, with_module, &reach);
 	r = generation_disk(d->disk_key, &reach, is_gate_left(d->disk_key) ?
 			    BPFSNAP_CAUSE_MAP_LOST : BPFSNAP_CAUSE_ATTACHED, &disk);
@@ -127,16 +149,19 @@ static int track(struct tracker *tracker, const struct device *d, unsigned int b
 		return fault_system(fault, "map", r,
 				    "The map of %s could not be made: %s; a coarser granularity needs less memory.",
 				    d->disk_name, strerror(-r));
-	r = with_module ? put_gate(d->disk_key) : 0;
-	/* What is in flight has been seen by nobody. */
+	r = TRACKER_WAIT(tracker, settle(call, d, with_module));
 	if (r >= 0)
-		r = disk_flush(d->disk_key, ATTACH_TIMEOUT_MS);
-	if (r < 0) {
-		(void)kctl_detach(d->disk_key);
-		tracker_remove(tracker, d->disk_key);
-		return explain_attach(d, r, fault);
-	}
-	return 0;
+		return 0;
+	tracker_remove(tracker, d->disk_key);
+	return call_check(call) < 0 ? -ECANCELED : explain_attach(d, r, fault);
+}
+
+static void tell(enum event_kind kind, const struct device *d, const char *text)
+{
+	struct event event = { .kind = kind, .value = -1 };
+
+	snprintf(event.device, sizeof(event.device), "%s", d->disk_name);
+	events_add(&event, "%s", text);
 }
 
 static int reply_device(struct call *call, uint32_t disk_key, struct fault *fault)
@@ -177,7 +202,7 @@ int method_attach_device(struct call *call, struct fault *fault)
 	if (sysfs_string(d.disk_key, "md/level", level, sizeof(level)) == 0 &&
 	    strcmp(level, "linear") == 0)
 		return explain_attach(&d, -EOPNOTSUPP, fault);
-	with_module = has_module(call->daemon);
+	with_module = TRACKER_WAIT(tracker, has_module(call->daemon));
 	r = tracker_load(tracker, with_module, fault);
 	if (r < 0)
 		return r;
@@ -186,12 +211,15 @@ int method_attach_device(struct call *call, struct fault *fault)
 			    d.disk_name);
 		with_module = false;
 	}
-	r = track(tracker, &d, block_shift, with_module, fault);
+	r = track(call, &d, block_shift, with_module, fault);
+	tracker_set_attaching(tracker, 0);
 	if (r < 0) {
 		tracker_unload_idle(tracker);
 		return r;
 	}
 	log_info("attached %s", d.disk_name);
+	tell(EVENT_ATTACHED, &d, with_module ? "The device is tracked; snapshots are possible." :
+					       "The device is tracked; snapshots are not possible.");
 	return reply_device(call, d.disk_key, fault);
 }
 
@@ -221,14 +249,16 @@ int method_detach_device(struct call *call, struct fault *fault)
 	r = tracker_check(tracker, fault);
 	if (r < 0)
 		return r;
-	has_gate = kctl_detach(d.disk_key);
+	has_gate = TRACKER_WAIT(tracker, kctl_detach(d.disk_key));
 	if (has_gate == -EBUSY)
 		return fault_device(fault, REASON_DEVICE_BUSY, d.disk_name,
 				    "A snapshot holds a range of %s: destroy it first.", d.disk_name);
 	if (has_gate < 0 && has_gate != -ENODEV && kctl_exists())
 		return fault_system(fault, "detach", has_gate, "%s could not be detached: %s.",
 				    d.disk_name, strerror(-has_gate));
+	tracker_set_attaching(tracker, d.disk_key);
 	is_tracked = tracker_remove(tracker, d.disk_key);
+	tracker_set_attaching(tracker, 0);
 	if (is_tracked == -ENODEV && has_gate < 0)
 		return fault_device(fault, REASON_NOT_ATTACHED, d.disk_name,
 				    "%s is not attached.", d.disk_name);
@@ -238,6 +268,7 @@ int method_detach_device(struct call *call, struct fault *fault)
 				    strerror(-is_tracked));
 	tracker_unload_idle(tracker);
 	log_info("detached %s", d.disk_name);
+	tell(EVENT_DETACHED, &d, "The device is not tracked any more; its history is forgotten.");
 	return 0;
 }
 
@@ -255,7 +286,8 @@ int method_list_devices(struct call *call, struct fault *fault)
 		return fault_system(fault, "list", r, "%s.", strerror(-r));
 	devices = json_object_new_array();
 	for (size_t i = 0; i < view.disks.nr; i++)
-		json_object_array_add(devices, view_device(&view, view.disks.items[i]));
+		if (!tracker_is_attaching(call->daemon->tracker, view.disks.items[i]))
+			json_object_array_add(devices, view_device(&view, view.disks.items[i]));
 	call->reply = json_object_new_object();
 	json_object_object_add(call->reply, "devices", devices);
 	return 0;
@@ -321,5 +353,6 @@ int method_renew_generation(struct call *call, struct fault *fault)
 	if (r < 0)
 		return fault_system(fault, "map", r, "The history of %s could not be begun anew: %s.",
 				    d.disk_name, strerror(-r));
+	generation_tell(tracker, d.disk_key);
 	return reply_device(call, d.disk_key, fault);
 }

@@ -23,6 +23,7 @@
 #include <uuid/uuid.h>
 
 #include "device.h"
+#include "events.h"
 #include "freeze.h"
 #include "log.h"
 #include "reach.h"
@@ -41,6 +42,7 @@ enum {
  * @freezes: filesystems are frozen at it
  */
 struct boundary {
+	const struct call *call;
 	struct tracker *tracker;
 	struct device devices[BOUNDARY_DEVICES_MAX];
 	size_t nr;
@@ -64,6 +66,7 @@ static int take_request(const struct call *call, struct boundary *b, struct faul
 	struct bpfsnap_device tracked;
 	int r;
 
+	b->call = call;
 	b->tracker = call->daemon->tracker;
 	b->nr = json_object_array_length(devices);
 	b->checkpoint = arg_string(call, "checkpoint");
@@ -154,9 +157,10 @@ static int drain(const struct boundary *b, const struct device *d, int64_t deadl
 		seen = *ret_nr == 0 ? seen + 1 : 0;
 		if (seen == 2)
 			return 1;
-		if (now_ms() > deadline_ms)
+		if (now_ms() > deadline_ms || call_check(b->call) < 0)
 			return 0;
-		r = seen ? tracker_barrier(b->tracker) : nanosleep(&pause, NULL);
+		r = seen ? tracker_barrier(b->tracker) :
+			   TRACKER_WAIT(b->tracker, nanosleep(&pause, NULL));
 		if (r < 0 && seen)
 			return r;
 	}
@@ -224,15 +228,15 @@ static int move_frozen(struct boundary *b, struct fault *fault)
 
 	for (size_t i = 0; i < b->nr; i++)
 		targets[i] = b->devices[i].key;
-	r = stack_above(targets, b->nr, &keys);
+	r = TRACKER_WAIT(b->tracker, stack_above(targets, b->nr, &keys));
 	if (r < 0)
 		return fault_system(fault, "stack", r,
 				    "What stands on the devices cannot be determined: %s.",
 				    strerror(-r));
-	r = freeze_begin(&keys, (uint32_t)b->timeout_ms, &freeze, fault);
+	r = TRACKER_WAIT(b->tracker, freeze_begin(&keys, (uint32_t)b->timeout_ms, &freeze, fault));
 	if (r >= 0)
 		r = move(b, fault);
-	thawed = freeze_end(&freeze);
+	thawed = TRACKER_WAIT(b->tracker, freeze_end(&freeze));
 	if (r >= 0 && thawed < 0)
 		return fault_device(fault, REASON_FREEZE_FAILED, b->devices[0].name,
 				    "The filesystems were thawed after %lld ms, before the boundary was made.",
@@ -284,6 +288,8 @@ int method_advance_epoch(struct call *call, struct fault *fault)
 		call->reply = json_object_new_object();
 		json_object_object_add(call->reply, "devices", devices);
 		log_info("ended epoch %u", b->ended);
+		events_add(&(struct event){ .kind = EVENT_EPOCH, .value = b->ended },
+			   "The epoch ended, for a snapshot that is taken by others.");
 	}
 	free(b);
 	return r;

@@ -5,14 +5,19 @@
 #include "methods.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <uuid/uuid.h>
 
 #include "aside.h"
 #include "device.h"
 #include "doubt.h"
+#include "ending.h"
+#include "events.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
@@ -75,6 +80,25 @@ static struct json_object *show_range(const struct view *view, const struct bpfs
 	return o;
 }
 
+/* What was agreed on it. */
+static void put_terms(struct json_object *o, const char *snapshot)
+{
+	struct held_terms terms = { 0 };
+	bool has_terms = held_get(snapshot, &terms);
+	struct timespec ts;
+	int64_t expires_ns;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	expires_ns = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec +
+		     (terms.expires_ms - held_now_ms()) * 1000000;
+	put_string(o, "key", terms.key[0] ? terms.key : NULL);
+	json_object_object_add(o, "bound", json_object_new_boolean(has_terms && terms.is_bound));
+	json_object_object_add(o, "lease_s", terms.lease_s ?
+			       json_object_new_int64(terms.lease_s) : NULL);
+	json_object_object_add(o, "expires_ns", terms.lease_s ?
+			       json_object_new_int64(expires_ns) : NULL);
+}
+
 static struct json_object *show_snapshot(const struct view *view,
 					 const struct bpfsnap_snap_info *infos, size_t nr,
 					 const uint8_t id[16])
@@ -91,6 +115,7 @@ static struct json_object *show_snapshot(const struct view *view,
 	}
 	uuid_unparse_lower(id, text);
 	put_string(o, "snapshot", text);
+	put_terms(o, text);
 	put_u64(o, "created_ns", first ? first->created_ns : 0);
 	put_u64(o, "hold_ns", first ? first->hold_ns : 0);
 	json_object_object_add(o, "writable",
@@ -125,6 +150,35 @@ static int show_snapshots(struct call *call, const uint8_t *id, struct json_obje
 					      show_snapshot(&view, infos, nr, infos[i].id));
 	}
 	*ret_snapshots = snapshots;
+	return 0;
+}
+
+/* Whoever opened it may have been allowed to do what we would not be asked for by name. */
+static int take_storage(const struct call *call, char *path, size_t room,
+			struct snapshot_request *request, struct fault *fault)
+{
+	struct stat st;
+	int fd, r, flags;
+
+	r = arg_handle(call, "storage_fd", &fd, fault);
+	request->storage_fd = fd;
+	if (r < 0 || fd < 0)
+		return r;
+	if (arg_string(call, "storage"))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "storage_fd");
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) < 0 || flags & O_PATH)
+		return fault_handle(fault, "storage_fd", "The storage's handle cannot be used.");
+	if (!S_ISDIR(st.st_mode) && (flags & O_ACCMODE) != O_RDWR)
+		return fault_handle(fault, "storage_fd",
+				    "The storage's handle is not open for reading and writing.");
+	if (S_ISREG(st.st_mode) && st.st_size != 0)
+		return fault_handle(fault, "storage_fd", "The storage's file is not empty.");
+	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fault_handle(fault, "storage_fd",
+				    "The storage's handle is of no directory, file or block device.");
+	snprintf(path, room, "/proc/self/fd/%d", fd);
+	request->storage = path;
 	return 0;
 }
 
@@ -165,35 +219,136 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 	return 0;
 }
 
-int method_create_snapshot(struct call *call, struct fault *fault)
+/* What is to become of it. */
+static int take_terms(const struct call *call, struct held_terms *ret_terms, struct fault *fault)
 {
-	_cleanup_(json_putp) struct json_object *snapshots = NULL;
-	struct snapshot_request request;
-	char text[37];
+	struct held_terms terms = {
+		.serial = call->peer.serial,
+		.is_bound = arg_bool(call, "bound"),
+		.is_unconfirmed = arg_bool(call, "confirmed"),
+	};
+	const char *key = arg_string(call, "key");
+	int64_t lease_s;
+	int r;
+
+	if (key && (!*key || strlen(key) > HELD_KEY_MAX))
+		return fault_service(fault, REASON_INVALID_PARAMETER, "key");
+	snprintf(terms.key, sizeof(terms.key), "%s", key ?: "");
+	r = arg_int(call, "lease_s", 1, HELD_LEASE_MAX_S, 0, &lease_s, fault);
+	if (r < 0)
+		return r;
+	terms.lease_s = (uint32_t)lease_s;
+	*ret_terms = terms;
+	return 0;
+}
+
+static int check_wanted(const struct snapshot_kernel *kernel)
+{
+	return call_check(kernel->data);
+}
+
+static void tell(enum event_kind kind, const char *snapshot, int64_t value, const char *text)
+{
+	struct event event = { .kind = kind, .value = value };
+
+	snprintf(event.snapshot, sizeof(event.snapshot), "%s", snapshot);
+	events_add(&event, "%s", text);
+}
+
+/* Under a new name, which is written down first with what was agreed. */
+static int create(struct call *call, const struct snapshot_request *request,
+		  const struct held_terms *terms, char ret_snapshot[37], struct fault *fault)
+{
+	struct snapshot_kernel kernel = { call->daemon->tracker, check_wanted, call };
 	uuid_t id;
 	int r;
 
-	r = take_request(call, &request, fault);
-	if (r < 0)
-		return r;
-	r = kload_ensure(call->daemon->module_path, fault);
-	if (r < 0)
-		return r;
 	uuid_generate_random(id);
-	r = snapshot_take(&snapshot_kernel_ops, call->daemon->tracker, id, &request, fault);
+	uuid_unparse_lower(id, ret_snapshot);
+	r = held_plan(ret_snapshot, terms, call->args);
+	if (r < 0)
+		return fault_system(fault, "record", r,
+				    "What was agreed on the snapshot cannot be written down: %s.",
+				    strerror(-r));
+	r = snapshot_take(&snapshot_kernel_ops, &kernel, id, request, fault);
 	if (r < 0) {
-		aside_clean();
+		held_forget(ret_snapshot);
+		(void)TRACKER_WAIT(call->daemon->tracker, (aside_clean(), 0));
 		return r;
 	}
-	uuid_unparse_lower(id, text);
-	log_info("took snapshot %s of %zu devices", text, request.nr_paths);
+	held_created(ret_snapshot);
+	log_info("took snapshot %s of %zu devices", ret_snapshot, request->nr_paths);
+	tell(EVENT_SNAPSHOT_CREATED, ret_snapshot, (int64_t)request->nr_paths,
+	     "A snapshot was taken.");
+	return 0;
+}
+
+static int reply_snapshot(struct call *call, const char *snapshot, struct fault *fault)
+{
+	struct json_object *snapshots = NULL;
+	uuid_t id;
+	int r;
+
+	uuid_parse(snapshot, id);
 	r = show_snapshots(call, id, &snapshots, fault);
 	if (r < 0)
 		return r;
 	call->reply = json_object_new_object();
 	json_object_object_add(call->reply, "snapshot",
 			       json_object_get(json_object_array_get_idx(snapshots, 0)));
+	json_object_put(snapshots);
 	return 0;
+}
+
+/* Return: 1 there is one with this key, as asked for; 0 there is none; or -errno. */
+static int find_again(struct call *call, const struct held_terms *terms, char ret_snapshot[37],
+		      struct fault *fault)
+{
+	bool is_same = false;
+
+	if (!terms->key[0] || held_find(terms->key, call->args, terms->serial, ret_snapshot,
+					&is_same) < 0)
+		return 0;
+	if (!ending_is_held(ret_snapshot)) {
+		held_forget(ret_snapshot);
+		return 0;
+	}
+	if (!is_same)
+		return fault_key(fault, terms->key, ret_snapshot,
+				 "The snapshot %s was asked for with the key %s, but with other arguments.",
+				 ret_snapshot, terms->key);
+	log_info("snapshot %s was asked for again", ret_snapshot);
+	return 1;
+}
+
+int method_create_snapshot(struct call *call, struct fault *fault)
+{
+	struct snapshot_request request;
+	struct held_terms terms;
+	char snapshot[37], path[64];
+	int r;
+
+	r = take_request(call, &request, fault);
+	if (r >= 0)
+		r = take_storage(call, path, sizeof(path), &request, fault);
+	if (r >= 0)
+		r = take_terms(call, &terms, fault);
+	if (r >= 0)
+		r = TRACKER_WAIT(call->daemon->tracker, kload_ensure(call->daemon->module_path, fault));
+	if (r >= 0)
+		r = find_again(call, &terms, snapshot, fault);
+	if (r == 0)
+		r = create(call, &request, &terms, snapshot, fault);
+	if (r < 0)
+		return r;
+	r = reply_snapshot(call, snapshot, fault);
+	/* Nobody will ever know its name. */
+	if (r < 0)
+		(void)TRACKER_WAIT(call->daemon->tracker,
+				   ending_destroy(snapshot, HELD_END_UNDELIVERED));
+	else if (terms.is_unconfirmed)
+		memcpy(call->guarded, snapshot, sizeof(call->guarded));
+	return r;
 }
 
 int method_list_snapshots(struct call *call, struct fault *fault)
@@ -215,13 +370,12 @@ int method_list_snapshots(struct call *call, struct fault *fault)
 int method_destroy_snapshot(struct call *call, struct fault *fault)
 {
 	const char *text = arg_string(call, "snapshot");
-	uuid_t id;
 	int r;
 
 	r = kload_check(fault);
 	if (r < 0)
 		return r;
-	r = uuid_parse(text, id) < 0 ? -ENOENT : kctl_snap_destroy(id);
+	r = TRACKER_WAIT(call->daemon->tracker, ending_destroy(text, HELD_END_ASKED));
 	if (r == -ENOENT)
 		return fault_snapshot(fault, REASON_SNAPSHOT_NOT_FOUND, text,
 				      "There is no snapshot %s.", text);
@@ -231,7 +385,27 @@ int method_destroy_snapshot(struct call *call, struct fault *fault)
 	if (r < 0)
 		return fault_system(fault, "destroy", r, "%s could not be destroyed: %s.", text,
 				    strerror(-r));
-	aside_clean();
-	log_info("destroyed snapshot %s", text);
+	return 0;
+}
+
+/* Not in turn: what holds up the others must not let a lease expire. */
+int method_renew_lease(struct call *call, struct fault *fault)
+{
+	const char *snapshot = arg_string(call, "snapshot");
+	int64_t lease_s, expires_ms = 0;
+	struct timespec ts;
+	int r;
+
+	r = arg_int(call, "lease_s", 1, HELD_LEASE_MAX_S, 0, &lease_s, fault);
+	if (r < 0)
+		return r;
+	if (held_renew(snapshot, (uint32_t)lease_s, &expires_ms) < 0)
+		return fault_snapshot(fault, REASON_SNAPSHOT_NOT_FOUND, snapshot,
+				      "There is no snapshot %s with a lease, or it has expired.",
+				      snapshot);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	call->reply = json_object_new_object();
+	put_u64(call->reply, "expires_ns", (uint64_t)((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec +
+						      (expires_ms - held_now_ms()) * 1000000));
 	return 0;
 }

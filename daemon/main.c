@@ -12,21 +12,26 @@
 
 #include "kload.h"
 #include "aside.h"
+#include "ending.h"
 #include "log.h"
 #include "methods.h"
 #include "notify.h"
 #include "server.h"
+#include "snapshot.h"
 
 #define RUN_DIR		"/run/bpfsnap"
 #define SOCKET_PATH	RUN_DIR "/bpfsnapd.sock"
 #define LOCK_PATH	RUN_DIR "/lock"
+#define HELD_DIR	RUN_DIR "/snapshots"
 #define STORAGE_DIR	"/var/tmp"
+#define GROUP		"bpfsnap"
 
 enum {
 	EXIT_USAGE = 2,
 	MARK_LIMIT_MIN = 8,
 	OPTION_PINS = 256,
 	OPTION_MARK_LIMIT,
+	OPTION_DIE_IN_STEP,
 };
 
 static const char help[] =
@@ -39,7 +44,9 @@ static const char help[] =
 	"                       other directory (" STORAGE_DIR ")\n"
 	"  -m, --module FILE    load this kernel module instead of the installed one\n"
 	"      --pins DIR       pin maps and programs here (" BPFSNAP_PIN_DIR ")\n"
+	"  -g, --group NAME     let members of this group read (" GROUP "); \"\": only root\n"
 	"      --mark-limit N   tell at most N epochs apart, for tests\n"
+	"      --die-in-step N  die in this step of taking a snapshot, for tests\n"
 	"  -f, --foreground     as always\n"
 	"  -V, --version        print the version\n"
 	"  -h, --help           print this\n";
@@ -48,6 +55,7 @@ struct settings {
 	const char *socket_path;
 	const char *storage_dir;
 	const char *module_path;
+	const char *group;
 	struct tracker_options tracker;
 };
 
@@ -58,8 +66,10 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 		{ "socket", required_argument, NULL, 's' },
 		{ "storage", required_argument, NULL, 'd' },
 		{ "module", required_argument, NULL, 'm' },
+		{ "group", required_argument, NULL, 'g' },
 		{ "pins", required_argument, NULL, OPTION_PINS },
 		{ "mark-limit", required_argument, NULL, OPTION_MARK_LIMIT },
+		{ "die-in-step", required_argument, NULL, OPTION_DIE_IN_STEP },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -67,7 +77,7 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:d:m:fVh", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "s:d:m:g:fVh", options, NULL)) >= 0) {
 		switch (option) {
 		case 's':
 			settings->socket_path = optarg;
@@ -77,6 +87,9 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 			break;
 		case 'm':
 			settings->module_path = optarg;
+			break;
+		case 'g':
+			settings->group = *optarg ? optarg : NULL;
 			break;
 		case OPTION_PINS:
 			settings->tracker.dir = optarg;
@@ -89,6 +102,9 @@ static int take_options(int argc, char *argv[], struct settings *settings)
 					MARK_LIMIT_MIN, BPFSNAP_MARK_MAX);
 				return EXIT_USAGE;
 			}
+			break;
+		case OPTION_DIE_IN_STEP:
+			snapshot_die_in_step = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'f':
 			break;
@@ -144,6 +160,20 @@ static void look_around(struct daemon *daemon)
 		log_err("no tracking: %s", fault_text(&pins));
 }
 
+/* Like the lock: where the pins are others, so are the snapshots. */
+static int open_held(const struct settings *settings)
+{
+	char path[512] = HELD_DIR;
+	int r;
+
+	if (settings->tracker.dir)
+		snprintf(path, sizeof(path), "%s.snapshots", settings->socket_path);
+	r = held_open(path, ending_is_held);
+	if (r < 0)
+		log_err("%s: %s", path, strerror(-r));
+	return r;
+}
+
 static void ready(void)
 {
 	log_info("ready");
@@ -152,7 +182,8 @@ static void ready(void)
 
 int main(int argc, char *argv[])
 {
-	struct settings settings = { .socket_path = SOCKET_PATH, .storage_dir = STORAGE_DIR };
+	struct settings settings = { .socket_path = SOCKET_PATH, .storage_dir = STORAGE_DIR,
+				     .group = GROUP };
 	_cleanup_(methods_done) struct daemon daemon = { 0 };
 	_cleanup_(tracker_freep) struct tracker *tracker = NULL;
 	_cleanup_(closep) int lock_fd = -1;
@@ -180,6 +211,10 @@ int main(int argc, char *argv[])
 	daemon.tracker = tracker;
 	look_around(&daemon);
 	aside_clean();
-	r = server_run(&daemon, settings.socket_path, ready);
+	r = open_held(&settings);
+	if (r < 0)
+		return EXIT_FAILURE;
+	r = server_run(&daemon, &(struct server_options){ settings.socket_path, settings.group },
+		       ready);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,24 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What can be asked of the daemon, and what serves it?  Every call comes by
- * here: its arguments are checked before its handler sees them, and what went
- * wrong is logged and answered here, once.
+ * here: its arguments and its caller are checked before its handler sees them, and
+ * what went wrong is logged and answered here, once.
+ *
+ * What takes time becomes a job (struct deed), that owns all it works with.
  */
 #include "methods.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "device.h"
 #include "interface.h"
 #include "log.h"
 
-static const struct {
+struct method {
 	const char *name;
+	enum method_place place;
+	enum method_access access;
 	int (*handler)(struct call *call, struct fault *fault);
-} methods[] = {
-#define METHOD(interface, name, handler) { interface "." #name, handler },
+};
+
+static const struct method methods[] = {
+#define METHOD(interface, name, place, access, handler) \
+	{ interface "." #name, place, access, handler },
 #include "methods.def"
 #undef METHOD
+};
+
+enum {
+	AUDIT_ARGS_MAX = 300,
+};
+
+/**
+ * struct deed - a call, or a step of a stream, that is done by a worker
+ * @what: for the log
+ * @request: that call.args belongs to
+ * @step: if it is a step of this
+ */
+struct deed {
+	struct job job;
+	char what[128];
+	enum method_place place;
+	int (*handler)(struct call *call, struct fault *fault);
+	struct varlink_request request;
+	struct call call;
+	struct stream step;
+	char terminator;
+	struct answer answer;
 };
 
 int methods_init(struct daemon *daemon)
@@ -80,17 +111,34 @@ static int check_args(const struct daemon *daemon, const struct varlink_request 
 	return 0;
 }
 
-static int serve(const struct varlink_request *request, struct call *call, struct fault *fault)
+static const struct method *find_method(const char *name)
 {
-	int r;
-
-	r = check_args(call->daemon, request, call->args, fault);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
-		if (strcmp(methods[i].name, request->method) == 0)
-			return methods[i].handler(call, fault);
-	return fault_service(fault, REASON_METHOD_NOT_IMPLEMENTED, request->method);
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
+
+static int check_peer(const struct method *method, const struct peer *peer, struct fault *fault)
+{
+	if (method->access == METHOD_READERS ? peer->may_read : peer->may_change)
+		return 0;
+	return fault_method(fault, REASON_PERMISSION_DENIED, method->name,
+			    "%s is for %s.", method->name, method->access == METHOD_READERS ?
+			    "root and the group of readers" : "root");
+}
+
+/* What changes something is written down with who asked for it, before it is done. */
+static void audit(const struct method *method, const struct call *call)
+{
+	const char *args;
+
+	if (method->access != METHOD_ROOT)
+		return;
+	args = json_object_to_json_string_ext(call->args, JSON_C_TO_STRING_PLAIN |
+					      JSON_C_TO_STRING_NOSLASHESCAPE);
+	log_info("uid %u, pid %d: %s %.*s", (unsigned int)call->peer.uid, (int)call->peer.pid,
+		 method->name + strlen(INTERFACE_NAME) + 1, AUDIT_ARGS_MAX, args ?: "");
 }
 
 static struct json_object *answer_fault(const char *what, int error, struct fault *fault)
@@ -107,41 +155,272 @@ static struct json_object *answer_fault(const char *what, int error, struct faul
 	return message;
 }
 
-void methods_dispatch(struct daemon *daemon, const struct varlink_request *request,
-		      struct json_object **ret_reply, struct stream *ret_stream)
+void fds_done(struct fds *fds)
 {
-	_cleanup_(json_putp) struct json_object *args = NULL;
-	_cleanup_(fault_done) struct fault fault = { 0 };
-	struct call call = { .daemon = daemon, .more = request->more };
-	int r;
-
-	args = request->parameters ? json_object_get(request->parameters) :
-				     json_object_new_object();
-	call.args = args;
-	*ret_reply = NULL;
-	*ret_stream = (struct stream){ 0 };
-	r = serve(request, &call, &fault);
-	if (r < 0)
-		*ret_reply = answer_fault(request->method, r, &fault);
-	else if (call.stream.next)
-		*ret_stream = call.stream;
-	else
-		*ret_reply = varlink_reply(call.reply, false);
+	for (size_t i = 0; i < fds->nr; i++)
+		closep(&fds->items[i]);
+	*fds = (struct fds){ 0 };
 }
 
-struct json_object *methods_stream_next(struct stream *stream, bool *ret_continues)
+static void end_stream(struct stream *stream)
 {
-	_cleanup_(fault_done) struct fault fault = { 0 };
-	struct json_object *reply = NULL;
+	if (stream->free)
+		stream->free(stream->state);
+	*stream = (struct stream){ 0 };
+}
+
+void answer_done(struct answer *answer)
+{
+	free(answer->text);
+	fds_done(&answer->fds);
+	end_stream(&answer->stream);
+	*answer = (struct answer){ 0 };
+}
+
+static void call_done(struct call *call)
+{
+	json_object_put(call->args);
+	json_object_put(call->reply);
+	fds_done(&call->fds_in);
+	fds_done(&call->fds_out);
+	end_stream(&call->stream);
+	*call = (struct call){ 0 };
+}
+
+int call_check(const struct call *call)
+{
+	return call->is_cancelled && atomic_load(call->is_cancelled) ? -ECANCELED : 0;
+}
+
+static int put_message(struct answer *answer, struct json_object *message, char terminator)
+{
+	int r = varlink_encode(message, terminator, &answer->text, &answer->len_bytes);
+
+	json_object_put(message);
+	return r;
+}
+
+/* The outcome of a handler; without memory for it nothing is answered. */
+static int put_outcome(struct answer *answer, const char *what, int r, struct call *call,
+		       struct fault *fault, char terminator)
+{
+	if (r < 0)
+		return put_message(answer, answer_fault(what, r, fault), terminator);
+	memcpy(answer->guarded, call->guarded, sizeof(answer->guarded));
+	if (call->stream.next) {
+		answer->stream = call->stream;
+		call->stream = (struct stream){ 0 };
+		return 0;
+	}
+	answer->fds = call->fds_out;
+	call->fds_out = (struct fds){ 0 };
+	return put_message(answer, varlink_reply(TAKE_PTR(call->reply), false), terminator);
+}
+
+static int run_handler(struct daemon *daemon, enum method_place place,
+		       int (*handler)(struct call *call, struct fault *fault), struct call *call,
+		       struct fault *fault)
+{
 	int r;
 
-	*ret_continues = false;
-	r = stream->next(stream->state, &reply, ret_continues, &fault);
-	if (r < 0) {
-		*ret_continues = false;
-		return answer_fault("stream", r, &fault);
+	device_resolve_below(!call->peer.may_change);
+	if (place == METHOD_CHANGE)
+		tracker_take_turn(daemon->tracker);
+	tracker_lock(daemon->tracker);
+	r = call_check(call);
+	if (r >= 0)
+		r = handler(call, fault);
+	tracker_unlock(daemon->tracker);
+	if (place == METHOD_CHANGE)
+		tracker_give_turn(daemon->tracker);
+	return r;
+}
+
+static int run_step(struct daemon *daemon, struct stream *stream, char terminator,
+		    struct answer *answer)
+{
+	_cleanup_(fault_done) struct fault fault = { 0 };
+	struct json_object *reply = NULL, *message;
+	bool continues = false;
+	int r;
+
+	tracker_lock(daemon->tracker);
+	r = stream->next(stream->state, &reply, &continues, &fault);
+	tracker_unlock(daemon->tracker);
+	if (r < 0)
+		message = answer_fault("stream", r, &fault);
+	else
+		message = reply ? varlink_reply(reply, continues) : NULL;
+	answer->is_idle = !message;
+	if (r < 0 || !continues)
+		end_stream(stream);
+	answer->stream = *stream;
+	*stream = (struct stream){ 0 };
+	return message ? put_message(answer, message, terminator) : 0;
+}
+
+static void deed_run(struct job *job)
+{
+	struct deed *d = (struct deed *)job;
+	_cleanup_(fault_done) struct fault fault = { 0 };
+	struct daemon *daemon = d->call.daemon;
+	int r;
+
+	if (d->step.next) {
+		(void)run_step(daemon, &d->step, d->terminator, &d->answer);
+		return;
 	}
-	return varlink_reply(reply, *ret_continues);
+	r = run_handler(daemon, d->place, d->handler, &d->call, &fault);
+	if (r == -ECANCELED && fault.reason == REASON_NONE)
+		log_info("%s: given up, since nobody waits for it any more", d->what);
+	else
+		(void)put_outcome(&d->answer, d->what, r, &d->call, &fault, d->terminator);
+}
+
+static void deed_free(struct job *job)
+{
+	struct deed *d = (struct deed *)job;
+
+	end_stream(&d->step);
+	call_done(&d->call);
+	answer_done(&d->answer);
+	varlink_request_done(&d->request);
+	free(d);
+}
+
+static struct deed *deed_new(struct daemon *daemon, const char *what, enum method_place place)
+{
+	struct deed *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->job.run = deed_run;
+	d->job.free = deed_free;
+	d->place = place;
+	d->call.daemon = daemon;
+	d->call.is_cancelled = &d->job.is_cancelled;
+	snprintf(d->what, sizeof(d->what), "%s", what);
+	return d;
+}
+
+static struct worker *worker_for(const struct daemon *daemon, enum method_place place)
+{
+	return place == METHOD_CHANGE ? daemon->changes : daemon->scans;
+}
+
+static int hand_over(struct daemon *daemon, const struct method *method,
+		     struct varlink_request *request, struct call *call, char terminator,
+		     struct job **ret_job)
+{
+	struct deed *d = deed_new(daemon, method->name, method->place);
+
+	if (!d)
+		return -ENOMEM;
+	d->handler = method->handler;
+	d->terminator = terminator;
+	d->request = *request;
+	*request = (struct varlink_request){ 0 };
+	call->is_cancelled = d->call.is_cancelled;
+	d->call = *call;
+	*call = (struct call){ 0 };
+	*ret_job = &d->job;
+	worker_add(worker_for(daemon, method->place), &d->job);
+	return 0;
+}
+
+static int dispatch(struct daemon *daemon, struct varlink_request *request, struct call *call,
+		    char terminator, struct answer *answer, struct job **ret_job)
+{
+	_cleanup_(fault_done) struct fault fault = { 0 };
+	const struct method *method = find_method(request->method);
+	int r;
+
+	r = method ? check_peer(method, &call->peer, &fault) : 0;
+	if (r >= 0)
+		r = check_args(daemon, request, call->args, &fault);
+	if (r >= 0 && !method)
+		r = fault_service(&fault, REASON_METHOD_NOT_IMPLEMENTED, request->method);
+	if (r >= 0) {
+		audit(method, call);
+		if (method->place != METHOD_LOOK)
+			return hand_over(daemon, method, request, call, terminator, ret_job);
+		r = run_handler(daemon, METHOD_LOOK, method->handler, call, &fault);
+	}
+	return put_outcome(answer, request->method, r, call, &fault, terminator);
+}
+
+int methods_dispatch(struct daemon *daemon, const struct peer *peer,
+		     struct varlink_request *request, struct fds *fds, char terminator,
+		     struct answer *ret_answer, struct job **ret_job)
+{
+	_cleanup_(call_done) struct call call = {
+		.daemon = daemon,
+		.peer = *peer,
+		.more = request->more,
+		.fds_in = *fds,
+	};
+	int r;
+
+	*fds = (struct fds){ 0 };
+	*ret_answer = (struct answer){ 0 };
+	*ret_job = NULL;
+	call.args = request->parameters ? json_object_get(request->parameters) :
+					  json_object_new_object();
+	r = dispatch(daemon, request, &call, terminator, ret_answer, ret_job);
+	varlink_request_done(request);
+	return r;
+}
+
+int methods_step(struct daemon *daemon, struct stream *stream, char terminator,
+		 struct answer *ret_answer, struct job **ret_job)
+{
+	struct deed *d;
+
+	*ret_answer = (struct answer){ 0 };
+	*ret_job = NULL;
+	if (stream->place == METHOD_LOOK)
+		return run_step(daemon, stream, terminator, ret_answer);
+	d = deed_new(daemon, "stream", stream->place);
+	if (!d)
+		return -ENOMEM;
+	d->step = *stream;
+	*stream = (struct stream){ 0 };
+	d->terminator = terminator;
+	*ret_job = &d->job;
+	worker_add(worker_for(daemon, d->place), &d->job);
+	return 0;
+}
+
+void methods_cancel(struct daemon *daemon, struct job *job)
+{
+	struct deed *d = (struct deed *)job;
+
+	job->owner = NULL;
+	(void)worker_cancel(worker_for(daemon, d->place), job);
+}
+
+void methods_result(struct job *job, struct answer *ret_answer)
+{
+	struct deed *d = (struct deed *)job;
+
+	*ret_answer = d->answer;
+	d->answer = (struct answer){ 0 };
+	job->free(job);
+}
+
+void methods_background(struct daemon *daemon, const char *what,
+			int (*handler)(struct call *call, struct fault *fault),
+			struct json_object *args)
+{
+	struct deed *d = deed_new(daemon, what, METHOD_CHANGE);
+
+	if (!d) {
+		json_object_put(args);
+		return;
+	}
+	d->call.args = args ?: json_object_new_object();
+	d->handler = handler;
+	worker_add(daemon->changes, &d->job);
 }
 
 const char *arg_string(const struct call *call, const char *name)
@@ -172,6 +451,32 @@ int arg_int(const struct call *call, const char *name, int64_t min, int64_t max,
 	*ret_value = json_object_get_int64(value);
 	if (*ret_value < min || *ret_value > max)
 		return fault_service(fault, REASON_INVALID_PARAMETER, name);
+	return 0;
+}
+
+int arg_handle(const struct call *call, const char *name, int *ret_fd, struct fault *fault)
+{
+	int64_t place;
+	int r;
+
+	*ret_fd = -1;
+	r = arg_int(call, name, 0, FDS_MAX, -1, &place, fault);
+	if (r < 0 || place < 0)
+		return r;
+	if ((uint64_t)place >= call->fds_in.nr)
+		return fault_service(fault, REASON_INVALID_PARAMETER, name);
+	*ret_fd = call->fds_in.items[place];
+	return 0;
+}
+
+int put_handle(struct call *call, struct json_object *o, const char *name, int fd)
+{
+	if (call->fds_out.nr == FDS_MAX) {
+		close(fd);
+		return -EMFILE;
+	}
+	put_u64(o, name, call->fds_out.nr);
+	call->fds_out.items[call->fds_out.nr++] = fd;
 	return 0;
 }
 

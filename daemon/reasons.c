@@ -37,6 +37,9 @@ static const struct {
 	[REASON_TOO_MANY_CHECKPOINTS]	= { OURS("TooManyCheckpoints"), NULL, ENOSPC },
 	[REASON_TRACKER_UNAVAILABLE]	= { OURS("TrackerUnavailable"), NULL, ENOTCONN },
 	[REASON_MODULE_UNAVAILABLE]	= { OURS("ModuleUnavailable"), NULL, ENOTCONN },
+	[REASON_PERMISSION_DENIED]	= { OURS("PermissionDenied"), "method", EACCES },
+	[REASON_KEY_REUSED]		= { OURS("KeyReused"), "key", EEXIST },
+	[REASON_HANDLE_UNSUITABLE]	= { OURS("HandleUnsuitable"), "parameter", EBADF },
 	[REASON_SYSTEM_FAILURE]		= { OURS("SystemFailure"), "operation", EIO },
 	[REASON_INTERFACE_NOT_FOUND]	= { THEIRS("InterfaceNotFound"), "interface", ENOENT },
 	[REASON_METHOD_NOT_FOUND]	= { THEIRS("MethodNotFound"), "method", ENOENT },
@@ -142,6 +145,21 @@ int fault_device(struct fault *f, enum reason reason, const char *device, const 
 int fault_snapshot(struct fault *f, enum reason reason, const char *snapshot, const char *fmt, ...)
 {
 	return FAULT(f, reason, snapshot, fmt, (void)0);
+}
+
+int fault_method(struct fault *f, enum reason reason, const char *method, const char *fmt, ...)
+{
+	return FAULT(f, reason, method, fmt, (void)0);
+}
+
+int fault_key(struct fault *f, const char *key, const char *snapshot, const char *fmt, ...)
+{
+	return FAULT(f, REASON_KEY_REUSED, key, fmt, add_string(f, "snapshot", snapshot));
+}
+
+int fault_handle(struct fault *f, const char *parameter, const char *fmt, ...)
+{
+	return FAULT(f, REASON_HANDLE_UNSUITABLE, parameter, fmt, (void)0);
 }
 
 int fault_storage(struct fault *f, const char *path, const char *fmt, ...)

@@ -37,6 +37,9 @@ enum reason {
 	REASON_TOO_MANY_CHECKPOINTS,
 	REASON_TRACKER_UNAVAILABLE,
 	REASON_MODULE_UNAVAILABLE,
+	REASON_PERMISSION_DENIED,
+	REASON_KEY_REUSED,
+	REASON_HANDLE_UNSUITABLE,
 	REASON_SYSTEM_FAILURE,
 	REASON_INTERFACE_NOT_FOUND,
 	REASON_METHOD_NOT_FOUND,
@@ -72,6 +75,13 @@ int fault_device(struct fault *f, enum reason reason, const char *device,
 		 const char *fmt, ...) _printf_(4, 5);
 int fault_snapshot(struct fault *f, enum reason reason, const char *snapshot,
 		   const char *fmt, ...) _printf_(4, 5);
+int fault_method(struct fault *f, enum reason reason, const char *method,
+		 const char *fmt, ...) _printf_(4, 5);
+/** fault_key - KeyReused: a snapshot that was asked for differently has this key */
+int fault_key(struct fault *f, const char *key, const char *snapshot,
+	      const char *fmt, ...) _printf_(4, 5);
+/** fault_handle - HandleUnsuitable: what came with the call is not what it should be */
+int fault_handle(struct fault *f, const char *parameter, const char *fmt, ...) _printf_(3, 4);
 int fault_storage(struct fault *f, const char *path, const char *fmt, ...) _printf_(3, 4);
 int fault_checkpoint(struct fault *f, enum reason reason, const char *device,
 		     const char *name, const char *fmt, ...) _printf_(5, 6);

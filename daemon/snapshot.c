@@ -7,6 +7,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 /**
@@ -228,6 +229,15 @@ static const struct {
 	{ put_checkpoints, remove_checkpoints },
 };
 
+int snapshot_die_in_step = -1;
+
+/* What the out-of-memory killer would do, just here. */
+static void die_here(size_t step)
+{
+	if (snapshot_die_in_step >= 0 && (size_t)snapshot_die_in_step == step)
+		kill(getpid(), SIGKILL);
+}
+
 int snapshot_take(const struct snapshot_ops *ops, void *ctx, const uint8_t id[16],
 		  const struct snapshot_request *request, struct fault *fault)
 {
@@ -241,8 +251,12 @@ int snapshot_take(const struct snapshot_ops *ops, void *ctx, const uint8_t id[16
 	int r = 0;
 
 	memcpy(t.plan.id, id, sizeof(t.plan.id));
-	for (i = 0; i < ARRAY_SIZE(steps) && r >= 0; i++)
+	for (i = 0; i < ARRAY_SIZE(steps) && r >= 0; i++) {
+		die_here(i);
 		r = steps[i].step(&t, fault);
+	}
+	if (r >= 0)
+		die_here(i);
 	while (r < 0 && i-- > 0)
 		if (steps[i].undo)
 			steps[i].undo(&t);

@@ -11,6 +11,8 @@
 #include "reasons.h"
 #include "sysfs.h"
 
+struct tracker;
+
 enum {
 	SNAPSHOT_DEVICES_MAX	= 64,		/* BPFSNAP_MAX_DEVICES */
 	SNAPSHOT_TIMEOUT_MAX_MS	= 60000,	/* BPFSNAP_MAX_TIMEOUT_MS */
@@ -21,6 +23,7 @@ enum {
  * struct snapshot_request - what a client asks for
  * @paths: of the devices
  * @storage: for old content: a directory, or a block device
+ * @storage_fd: a handle of it that the client gave, or -1; @storage then names the handle
  * @checkpoint: a name, or NULL
  * @writable: may the images be written to?
  * @limit_bytes: most old content that is kept for each device, 0 for as much as there is room
@@ -30,6 +33,7 @@ struct snapshot_request {
 	const char *paths[SNAPSHOT_DEVICES_MAX];
 	size_t nr_paths;
 	const char *storage;
+	int storage_fd;
 	uint32_t timeout_ms;
 	const char *checkpoint;
 	bool writable;
@@ -41,6 +45,7 @@ struct snapshot_request {
 enum snapshot_storage {
 	STORAGE_FILES,	/* an unnamed file for each range */
 	STORAGE_DEVICE,	/* one block device for all ranges */
+	STORAGE_HANDLE,	/* one empty file that the client opened, for all ranges */
 	STORAGE_PINNED,	/* one file on the snapshot's own disk, for all ranges */
 };
 
@@ -104,7 +109,21 @@ struct snapshot_ops {
 int snapshot_take(const struct snapshot_ops *ops, void *ctx, const uint8_t id[16],
 		  const struct snapshot_request *request, struct fault *fault);
 
-/** struct snapshot_kernel - the ops of the real system; its ctx is a struct tracker */
+/** snapshot_die_in_step - for tests: the process kills itself when this step begins; -1: never */
+extern int snapshot_die_in_step;
+
+/**
+ * struct snapshot_kernel - what the ops of the real system are given
+ * @check: is it still wanted? Return: 0 or -ECANCELED
+ * @data: for @check
+ */
+struct snapshot_kernel {
+	struct tracker *tracker;
+	int (*check)(const struct snapshot_kernel *kernel);
+	const void *data;
+};
+
+/** snapshot_kernel_ops - of the real system, with the tracker's turn and lock */
 extern const struct snapshot_ops snapshot_kernel_ops;
 
 #endif /* BPFSNAP_SNAPSHOT_H */

@@ -40,9 +40,14 @@ static bool has_gate(uint32_t disk_key)
 	return false;
 }
 
+static struct tracker *tracker_of(void *ctx)
+{
+	return ((struct snapshot_kernel *)ctx)->tracker;
+}
+
 static int op_resolve(void *ctx, const char *path, struct device *ret_device, struct fault *fault)
 {
-	struct tracker *tracker = ctx;
+	struct tracker *tracker = tracker_of(ctx);
 	struct bpfsnap_device tracked;
 	int r;
 
@@ -72,7 +77,7 @@ static int op_is_above(void *ctx, const struct device *upper, const struct devic
 	_cleanup_(chains_done) struct chains chains = { 0 };
 	int r;
 
-	r = stack_below(upper->disk_key, &chains);
+	r = TRACKER_WAIT(tracker_of(ctx), stack_below(upper->disk_key, &chains));
 	if (r < 0)
 		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, upper->name,
 				    "What %s stands on cannot be determined: %s.",
@@ -85,12 +90,12 @@ static int op_is_above(void *ctx, const struct device *upper, const struct devic
 
 static int op_check_storage(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 {
-	return storage_check(plan, fault);
+	return TRACKER_WAIT(tracker_of(ctx), storage_check(plan, fault));
 }
 
 static int op_open_store(void *ctx, const struct snapshot_plan *plan, struct fault *fault)
 {
-	return storage_open(plan, fault);
+	return TRACKER_WAIT(tracker_of(ctx), storage_open(plan, fault));
 }
 
 static void op_close_store(void *ctx, int fd)
@@ -103,7 +108,7 @@ static int op_next_epoch(void *ctx, uint32_t *ret_epoch, struct fault *fault)
 	int r;
 
 	/* Renumbers the marks if they are used up: the program would not acknowledge. */
-	r = tracker_next_epoch(ctx, ret_epoch);
+	r = tracker_next_epoch(tracker_of(ctx), ret_epoch);
 	if (r == -EOVERFLOW)
 		return fault_plain(fault, REASON_EPOCHS_EXHAUSTED,
 				   "All %d epochs are used: detach all devices and attach them again; then a full backup is due.",
@@ -122,10 +127,10 @@ static int op_check_checkpoint(void *ctx, const struct device *device, const cha
 	size_t nr;
 	int r;
 
-	if (tracker_checkpoint_get(ctx, device->disk_key, name, &checkpoint) == 0)
+	if (tracker_checkpoint_get(tracker_of(ctx), device->disk_key, name, &checkpoint) == 0)
 		return fault_checkpoint(fault, REASON_CHECKPOINT_EXISTS, device->disk_name, name,
 					"%s has a checkpoint %s already.", device->disk_name, name);
-	r = tracker_checkpoints(ctx, &items, &nr);
+	r = tracker_checkpoints(tracker_of(ctx), &items, &nr);
 	if (r < 0)
 		return fault_system(fault, "checkpoints", r, "Checkpoints cannot be listed: %s.",
 				    strerror(-r));
@@ -143,7 +148,7 @@ static int op_list_freeze(void *ctx, struct snapshot_plan *plan, struct fault *f
 
 	for (size_t i = 0; i < plan->nr_ranges; i++)
 		targets[i] = plan->ranges[i].key;
-	r = stack_above(targets, plan->nr_ranges, &plan->freeze);
+	r = TRACKER_WAIT(tracker_of(ctx), stack_above(targets, plan->nr_ranges, &plan->freeze));
 	if (r < 0)
 		return fault_system(fault, "stack", r,
 				    "What stands on the devices cannot be determined: %s.",
@@ -270,7 +275,11 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 	for (size_t i = 0; i < plan->freeze.nr; i++)
 		freeze[i] = (struct bpfsnap_dev){ key_major(plan->freeze.items[i]),
 						  key_minor(plan->freeze.items[i]) };
-	r = kctl_snap_create(&create);
+	/* The last moment in which it can be given up. */
+	r = ((struct snapshot_kernel *)ctx)->check(ctx);
+	if (r < 0)
+		return r;
+	r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_create(&create));
 	if (r == -ENOENT || r == -ENXIO)
 		return kload_check(fault) < 0 ? r : fault_system(fault, "create", r, "%s.",
 								 strerror(-r));
@@ -279,7 +288,7 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 
 static void op_destroy(void *ctx, const struct snapshot_plan *plan)
 {
-	int r = kctl_snap_destroy(plan->id);
+	int r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_destroy(plan->id));
 
 	if (r < 0)
 		log_err("a snapshot that is not wanted could not be destroyed: %s", strerror(-r));
@@ -292,7 +301,7 @@ static int op_put_checkpoint(void *ctx, const struct device *device, const char 
 	int r;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	r = tracker_checkpoint_put(ctx, device->disk_key, name, epoch,
+	r = tracker_checkpoint_put(tracker_of(ctx), device->disk_key, name, epoch,
 				   (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
 	if (r < 0)
 		return fault_system(fault, "checkpoint", r, "Checkpoint %s of %s: %s.", name,
@@ -302,7 +311,7 @@ static int op_put_checkpoint(void *ctx, const struct device *device, const char 
 
 static void op_remove_checkpoint(void *ctx, const struct device *device, const char *name)
 {
-	(void)tracker_checkpoint_remove(ctx, device->disk_key, name);
+	(void)tracker_checkpoint_remove(tracker_of(ctx), device->disk_key, name);
 }
 
 const struct snapshot_ops snapshot_kernel_ops = {

@@ -148,6 +148,25 @@ static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *
 	return check_circle(plan, &chains, fault);
 }
 
+/* A file of the client's: as it is, and not on a disk of the snapshot. */
+static int check_file(struct snapshot_plan *plan, struct fault *fault)
+{
+	_cleanup_(chains_done) struct chains chains = { 0 };
+	const char *path = plan->request->storage;
+	const struct chain *own;
+	int r;
+
+	r = stack_below_path(path, &chains, fault);
+	if (r < 0)
+		return r;
+	plan->storage_kind = STORAGE_HANDLE;
+	if (count_own(plan, &chains, &own) > 0)
+		return fault_storage(fault, path,
+				     "Old content cannot be kept on a device of the snapshot: %s.",
+				     own->text);
+	return check_circle(plan, &chains, fault);
+}
+
 int storage_check(struct snapshot_plan *plan, struct fault *fault)
 {
 	_cleanup_(chains_done) struct chains chains = { 0 };
@@ -163,6 +182,8 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 		return fault_storage(fault, path, "%s: %s.", path, strerror(errno));
 	if (S_ISBLK(st.st_mode))
 		return check_device(plan, key_make(major(st.st_rdev), minor(st.st_rdev)), fault);
+	if (S_ISREG(st.st_mode) && plan->request->storage_fd >= 0)
+		return check_file(plan, fault);
 	if (!S_ISDIR(st.st_mode))
 		return fault_storage(fault, path, "%s is neither a directory nor a block device.", path);
 	r = stack_below_path(path, &chains, fault);
@@ -179,6 +200,9 @@ static int open_storage(const struct snapshot_plan *plan)
 	const char *path = plan->request->storage;
 	int fd;
 
+	if (plan->storage_kind == STORAGE_HANDLE ||
+	    (plan->storage_kind == STORAGE_DEVICE && plan->request->storage_fd >= 0))
+		return fcntl(plan->request->storage_fd, F_DUPFD_CLOEXEC, 0);
 	if (plan->storage_kind == STORAGE_DEVICE)
 		return open(path, O_RDWR | O_CLOEXEC);
 	if (plan->storage_kind == STORAGE_PINNED) {

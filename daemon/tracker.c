@@ -29,6 +29,16 @@ static uint64_t nr_pages(uint64_t nr_blk)
 	return (nr_blk + BPFSNAP_PAGE_BLOCKS - 1) / BPFSNAP_PAGE_BLOCKS;
 }
 
+void tracker_set_attaching(struct tracker *t, uint32_t disk_key)
+{
+	t->attaching = disk_key;
+}
+
+bool tracker_is_attaching(const struct tracker *t, uint32_t disk_key)
+{
+	return disk_key && t->attaching == disk_key;
+}
+
 uint64_t tracker_map_bytes(uint64_t nr_blk)
 {
 	return nr_pages(nr_blk) * sizeof(struct bpfsnap_page);
@@ -123,7 +133,8 @@ int tracker_device(const struct tracker *t, uint32_t disk_key, struct bpfsnap_de
 {
 	const struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
 
-	if (!d)
+	/* One that comes or goes is nobody's but whose turn it is. */
+	if (!d || (tracker_is_attaching(t, disk_key) && !tracker_has_turn()))
 		return -ENODEV;
 	*ret_device = *d;
 	return 0;
@@ -243,22 +254,22 @@ int tracker_open_marks(const struct tracker *t, uint32_t slot)
  * membarrier(), and, where that is not to be had, when an inner map is exchanged, even
  * for itself.
  */
-int tracker_barrier(const struct tracker *t)
+int tracker_barrier(struct tracker *t)
 {
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0)
+	if (TRACKER_WAIT(t, syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0)) == 0)
 		return 0;
 	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++) {
 		_cleanup_(closep) int fd = t->devices[slot].dev ? tracker_open_marks(t, slot) : -1;
 
 		if (fd >= 0)
-			return bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &fd, BPF_ANY) < 0 ?
-			       -errno : 0;
+			return TRACKER_WAIT(t, bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &fd,
+								   BPF_ANY)) < 0 ? -errno : 0;
 	}
 	return 0;
 }
 
 /* An array like the prototype, as long as the disk needs it. */
-static int make_marks(const struct tracker *t, uint64_t nr_blk)
+static int make_marks(int proto_fd, uint64_t nr_blk)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 	_cleanup_(closep) int btf_fd = -1;
@@ -268,7 +279,7 @@ static int make_marks(const struct tracker *t, uint64_t nr_blk)
 
 	if (nr_pages(nr_blk) > UINT32_MAX)
 		return -EFBIG;
-	if (bpf_obj_get_info_by_fd(t->maps[MAP_PROTO], &info, &len) < 0)
+	if (bpf_obj_get_info_by_fd(proto_fd, &info, &len) < 0)
 		return -errno;
 	opts.map_flags = info.map_flags;
 	if (info.btf_id) {
@@ -284,13 +295,14 @@ static int make_marks(const struct tracker *t, uint64_t nr_blk)
 	return fd < 0 ? -errno : fd;
 }
 
-static int put_marks(const struct tracker *t, uint32_t slot, uint64_t nr_blk)
+static int put_marks(const struct tracker *t, uint32_t slot, int marks_fd)
 {
-	_cleanup_(closep) int fd = make_marks(t, nr_blk);
+	return bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &marks_fd, BPF_ANY) < 0 ? -errno : 0;
+}
 
-	if (fd < 0)
-		return fd;
-	return bpf_map_update_elem(t->maps[MAP_MARKS], &slot, &fd, BPF_ANY) < 0 ? -errno : 0;
+static uint64_t nr_blk_of(const struct tracker_disk *disk, unsigned int block_shift)
+{
+	return (disk->size_bytes + (1ull << block_shift) - 1) >> block_shift;
 }
 
 /* What a history begins with; its counters too. */
@@ -301,7 +313,7 @@ static void begin(const struct tracker *t, uint32_t slot, const struct tracker_d
 
 	tracker_links(t, &links);
 	d->nr_sect = disk->size_bytes >> 9;
-	d->nr_blk = (disk->size_bytes + (1ull << d->block_shift) - 1) >> d->block_shift;
+	d->nr_blk = nr_blk_of(disk, d->block_shift);
 	d->diskseq = disk->diskseq;
 	d->zone_sect = disk->zone_sect;
 	d->transport = disk->transport;
@@ -360,6 +372,7 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 		unsigned int block_shift)
 {
 	_cleanup_(keys_done) struct keys others = { 0 };
+	_cleanup_(closep) int fd = -1;
 	struct bpfsnap_disk *room;
 	struct bpfsnap_device *d;
 	uint32_t slot, unused;
@@ -378,6 +391,10 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 		r = tracker_advance(t, false, &unused);
 	if (r < 0)
 		return r;
+	/* Memory for a huge disk takes its time. */
+	fd = TRACKER_WAIT(t, make_marks(t->maps[MAP_PROTO], nr_blk_of(disk, block_shift)));
+	if (fd < 0)
+		return fd;
 	d = &t->devices[slot];
 	memset(d, 0, sizeof(*d));
 	memset(&t->counters[slot], 0, sizeof(t->counters[slot]));
@@ -385,7 +402,7 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 	d->block_shift = block_shift;
 	begin(t, slot, disk);
 	d->attached_ns = d->began_ns;
-	r = put_marks(t, slot, d->nr_blk);
+	r = TRACKER_WAIT(t, put_marks(t, slot, fd));
 	if (r < 0)
 		return r;
 	store_u32(&d->dev, disk_key);
@@ -404,6 +421,7 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 
 int tracker_renew(struct tracker *t, uint32_t disk_key, const struct tracker_disk *disk)
 {
+	_cleanup_(closep) int fd = -1;
 	struct bpfsnap_device *d;
 	uint32_t slot, unused;
 	int r;
@@ -411,10 +429,14 @@ int tracker_renew(struct tracker *t, uint32_t disk_key, const struct tracker_dis
 	d = tracker_find(t, disk_key, &slot);
 	if (!d)
 		return -ENODEV;
+	fd = TRACKER_WAIT(t, make_marks(t->maps[MAP_PROTO], nr_blk_of(disk, d->block_shift)));
+	if (fd < 0)
+		return fd;
 	r = tracker_advance(t, false, &unused);
 	if (r < 0)
 		return r;
-	r = put_marks(t, slot, (disk->size_bytes + (1ull << d->block_shift) - 1) >> d->block_shift);
+	/* From here to the new name without giving up the lock: nobody sees the one with the other. */
+	r = put_marks(t, slot, fd);
 	if (r < 0)
 		return r;
 	memcpy(d->previous, d->generation, sizeof(d->previous));
@@ -455,8 +477,8 @@ int tracker_remove(struct tracker *t, uint32_t disk_key)
 	if (room && room->dev == disk_key)
 		store_u32(&room->dev, BPFSNAP_DISK_LEFT);
 	r = tracker_barrier(t);
-	bpf_map_delete_elem(t->maps[MAP_MARKS], &slot);
 	store_u32(&d->dev, 0);
+	(void)TRACKER_WAIT(t, bpf_map_delete_elem(t->maps[MAP_MARKS], &slot));
 	count_nvme(t);
 	return r;
 }

@@ -12,6 +12,17 @@
  * All of it exists from before the first disk is attached until after the last
  * is detached, and never longer: a link keeps the module loaded.  It outlives
  * the daemon; the next one adopts it.
+ *
+ * Locks, in order of precedence:
+ *
+ *   turn         held for as long as something goes on that moves the epoch, begins a history,
+ *                or adds or removes a disk; at most one thread's
+ *   marks        readers and a writer: looking through marks, and changing what they mean
+ *   lock         all that is in struct tracker, and the words of the maps that the daemon
+ *                writes; held for moments, never while waiting for a disk
+ *
+ * All functions want the lock, unless said otherwise.  Those that take a tracker which is not
+ * const want the turn too; they may give up the lock while they wait.
  */
 #ifndef BPFSNAP_TRACKER_H
 #define BPFSNAP_TRACKER_H
@@ -37,6 +48,32 @@ struct tracker_options {
 int tracker_new(const struct tracker_options *options, struct tracker **ret_tracker);
 void tracker_free(struct tracker *tracker);
 void tracker_freep(struct tracker **tracker);
+
+void tracker_take_turn(struct tracker *tracker);
+/** tracker_try_turn - Return: whether it was free, and is taken now */
+bool tracker_try_turn(struct tracker *tracker);
+void tracker_give_turn(struct tracker *tracker);
+/** tracker_has_turn - has this thread the turn? */
+bool tracker_has_turn(void);
+void tracker_lock(struct tracker *tracker);
+void tracker_unlock(struct tracker *tracker);
+
+/* Between these two marks keep what they mean.  Context: without the lock. */
+void tracker_marks_begin(struct tracker *tracker);
+void tracker_marks_end(struct tracker *tracker);
+
+/* Do something that may take its time, without the lock. Evaluates to what it returns. */
+#define TRACKER_WAIT(tracker_, call_)				\
+	({							\
+		tracker_unlock(tracker_);			\
+		__auto_type waited_ = (call_);			\
+		tracker_lock(tracker_);				\
+		waited_;					\
+	})
+
+/** tracker_set_attaching - a disk that is tracked, but not attached yet or any more; 0 for none */
+void tracker_set_attaching(struct tracker *tracker, uint32_t disk_key);
+bool tracker_is_attaching(const struct tracker *tracker, uint32_t disk_key);
 
 /** tracker_check - could what is pinned be adopted? Errors: TrackerUnavailable */
 int tracker_check(const struct tracker *tracker, struct fault *fault);
@@ -139,7 +176,7 @@ int tracker_advance(struct tracker *tracker, bool is_boundary, uint32_t *ret_end
 void tracker_settled(const struct tracker *tracker, uint32_t disk_key);
 
 /** tracker_barrier - wait until no program runs that began before. Return: 0 or -errno */
-int tracker_barrier(const struct tracker *tracker);
+int tracker_barrier(struct tracker *tracker);
 
 /**
  * tracker_watch_done - from now on, requests that were in flight at a boundary are
@@ -147,7 +184,11 @@ int tracker_barrier(const struct tracker *tracker);
  */
 int tracker_watch_done(struct tracker *tracker);
 
-/** tracker_since_mark - what changed later than an epoch has a mark > the one returned */
+/**
+ * tracker_since_mark - what changed later than an epoch has a mark > the one returned
+ *
+ * True until tracker_marks_end().
+ */
 uint32_t tracker_since_mark(const struct tracker *tracker, uint32_t since);
 
 /** tracker_epoch_of - the last epoch that a mark may stand for */

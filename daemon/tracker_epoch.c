@@ -118,7 +118,7 @@ static int rewrite_disk(const struct tracker *t, uint32_t slot, const uint16_t *
 	return 0;
 }
 
-static int rewrite_all(const struct tracker *t, const uint16_t *plan)
+static int rewrite_all(struct tracker *t, const uint16_t *plan)
 {
 	int r = 0;
 
@@ -128,7 +128,7 @@ static int rewrite_all(const struct tracker *t, const uint16_t *plan)
 
 		if (!d->dev)
 			continue;
-		r = rewrite_disk(t, slot, plan);
+		r = TRACKER_WAIT(t, rewrite_disk(t, slot, plan));
 		/* A program may put up a new floor meanwhile: that one stays. */
 		if (plan[floor & BPFSNAP_MARK_MAX])
 			__atomic_compare_exchange_n(&d->floor, &floor, plan[floor & BPFSNAP_MARK_MAX],
@@ -137,7 +137,7 @@ static int rewrite_all(const struct tracker *t, const uint16_t *plan)
 	return r;
 }
 
-static int renumber(struct tracker *t)
+static int renumber_locked(struct tracker *t)
 {
 	_cleanup_(freep) uint16_t *plan = calloc(BPFSNAP_MARK_MAX + 1, sizeof(*plan));
 	_cleanup_(freep) uint32_t *kept = NULL;
@@ -171,6 +171,17 @@ static int renumber(struct tracker *t)
 	store_u32(&t->state->renumbering, t->state->renumbering + 1);
 	log_info("renumbered the marks: %u epochs are told apart from now on", last + 1);
 	return 0;
+}
+
+/* Whoever looks through marks has computed what to look for: that must hold until it is done. */
+static int renumber(struct tracker *t)
+{
+	int r;
+
+	tracker_marks_change(t);
+	r = renumber_locked(t);
+	tracker_marks_changed(t);
+	return r;
 }
 
 /* Whatever the marks say: all blocks count as changed now, which is too much and not too little. */
@@ -210,6 +221,13 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+static void note_starts(const struct tracker *t)
+{
+	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++)
+		if (t->devices[slot].dev)
+			tracker_note_start(t, slot);
+}
+
 int tracker_advance(struct tracker *t, bool is_boundary, uint32_t *ret_ended)
 {
 	uint32_t epoch, mark;
@@ -227,14 +245,14 @@ int tracker_advance(struct tracker *t, bool is_boundary, uint32_t *ret_ended)
 	store_u32(&t->epochs->last[mark], epoch);
 	store_u32(&t->state->epoch, epoch);
 	store_u32(&t->state->mark, mark);
+	/* For those who look while we wait; it is written again when all counts are in. */
+	note_starts(t);
 	r = tracker_barrier(t);
 	if (r < 0)
 		return r;
 	if (is_boundary)
 		__atomic_store_n(&t->state->boundary_ns, monotonic_ns(), __ATOMIC_SEQ_CST);
-	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++)
-		if (t->devices[slot].dev)
-			tracker_note_start(t, slot);
+	note_starts(t);
 	*ret_ended = epoch - 1;
 	return 0;
 }

@@ -117,12 +117,17 @@ int tracker_new(const struct tracker_options *options, struct tracker **ret_trac
 
 	if (!t)
 		return -ENOMEM;
+	tracker_locks_init(t);
 	t->dir = options->dir ?: BPFSNAP_PIN_DIR;
 	t->mark_limit = options->mark_limit;
 	for (int i = 0; i < MAP_NR; i++)
 		t->maps[i] = -1;
 	libbpf_set_print(print_libbpf);
+	tracker_take_turn(t);
+	tracker_lock(t);
 	r = adopt(t);
+	tracker_unlock(t);
+	tracker_give_turn(t);
 	if (r < 0) {
 		tracker_close_maps(t);
 		if (asprintf(&t->unavailable,
@@ -140,6 +145,7 @@ void tracker_free(struct tracker *tracker)
 		return;
 	tracker_close_maps(tracker);
 	free(tracker->unavailable);
+	tracker_locks_done(tracker);
 	free(tracker);
 }
 
@@ -294,33 +300,42 @@ static int load_skel(const struct tracker *t, bool with_module, struct track_bpf
 	return 0;
 }
 
-int tracker_load(struct tracker *t, bool with_module, struct fault *fault)
+/* All that may take its time; what is made is not the tracker's yet. */
+static int make_pins(const struct tracker *t, bool with_module, const char **ret_what)
 {
 	_cleanup_(destroy_skel) struct track_bpf *skel = NULL;
-	const char *what;
+	int r;
+
+	*ret_what = "mounting " BPFFS_DIR;
+	r = ensure_bpffs();
+	if (r >= 0) {
+		*ret_what = "loading the programs";
+		r = load_skel(t, with_module, &skel);
+	}
+	if (r >= 0) {
+		*ret_what = "making the directory of the pins";
+		r = mkdir(t->dir, 0700) < 0 ? -errno : 0;
+	}
+	if (r >= 0) {
+		*ret_what = "pinning the maps";
+		r = pin_maps(t, skel);
+	}
+	if (r >= 0) {
+		*ret_what = "attaching the programs";
+		r = attach_programs(t, skel, with_module);
+	}
+	return r;
+}
+
+int tracker_load(struct tracker *t, bool with_module, struct fault *fault)
+{
+	const char *what = "";
 	int r;
 
 	r = tracker_check(t, fault);
 	if (r < 0 || tracker_is_loaded(t))
 		return r;
-	what = "mounting " BPFFS_DIR;
-	r = ensure_bpffs();
-	if (r >= 0) {
-		what = "loading the programs";
-		r = load_skel(t, with_module, &skel);
-	}
-	if (r >= 0) {
-		what = "making the directory of the pins";
-		r = mkdir(t->dir, 0700) < 0 ? -errno : 0;
-	}
-	if (r >= 0) {
-		what = "pinning the maps";
-		r = pin_maps(t, skel);
-	}
-	if (r >= 0) {
-		what = "attaching the programs";
-		r = attach_programs(t, skel, with_module);
-	}
+	r = TRACKER_WAIT(t, make_pins(t, with_module, &what));
 	if (r >= 0) {
 		what = "opening the maps";
 		r = tracker_open_maps(t);
@@ -364,6 +379,9 @@ void tracker_unload_idle(struct tracker *t)
 
 	if (!tracker_is_loaded(t) || tracker_disks(t, &disks) < 0 || disks.nr > 0)
 		return;
-	tracker_remove_pins(t);
+	/* The maps first: without the lock nobody must find what is about to go. */
 	tracker_close_maps(t);
+	tracker_unlock(t);
+	tracker_remove_pins(t);
+	tracker_lock(t);
 }

@@ -64,11 +64,25 @@ static void mark_block(__u16 *place, uint32_t mark)
 					      __ATOMIC_RELAXED));
 }
 
+static void mark_blocks(const struct tracker *t, struct bpfsnap_page *pages, uint64_t first_blk,
+			uint64_t last_blk)
+{
+	uint32_t mark;
+
+	/* Should the epoch move meanwhile, all is marked once more: in the later one. */
+	do {
+		mark = load_u32(&t->state->mark);
+		for (uint64_t blk = first_blk; blk <= last_blk; blk++)
+			mark_block(&pages[blk / BPFSNAP_PAGE_BLOCKS].mark[blk % BPFSNAP_PAGE_BLOCKS],
+				   mark);
+	} while (load_u32(&t->state->mark) != mark);
+}
+
 int tracker_mark_dirty(struct tracker *t, uint32_t disk_key, uint64_t first_blk, uint64_t last_blk)
 {
 	struct bpfsnap_device *d;
-	struct bpfsnap_page *pages;
-	uint32_t slot, mark;
+	size_t len_bytes;
+	uint32_t slot;
 	void *mapped;
 	int r;
 
@@ -80,14 +94,12 @@ int tracker_mark_dirty(struct tracker *t, uint32_t disk_key, uint64_t first_blk,
 	r = map_marks(t, slot, d->nr_blk, PROT_READ | PROT_WRITE, &mapped);
 	if (r < 0)
 		return r;
-	pages = mapped;
-	/* Should the epoch move meanwhile, all is marked once more: in the later one. */
-	do {
-		mark = load_u32(&t->state->mark);
-		for (uint64_t blk = first_blk; blk <= last_blk; blk++)
-			mark_block(&pages[blk / BPFSNAP_PAGE_BLOCKS].mark[blk % BPFSNAP_PAGE_BLOCKS],
-				   mark);
-	} while (load_u32(&t->state->mark) != mark);
-	munmap(mapped, tracker_map_bytes(d->nr_blk));
+	len_bytes = tracker_map_bytes(d->nr_blk);
+	tracker_marks_change(t);
+	tracker_unlock(t);
+	mark_blocks(t, mapped, first_blk, last_blk);
+	tracker_lock(t);
+	tracker_marks_changed(t);
+	munmap(mapped, len_bytes);
 	return 0;
 }

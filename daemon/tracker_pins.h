@@ -5,6 +5,8 @@
 #ifndef BPFSNAP_TRACKER_PINS_H
 #define BPFSNAP_TRACKER_PINS_H
 
+#include <pthread.h>
+
 #include "tracker.h"
 
 enum tracker_map {
@@ -42,8 +44,13 @@ enum tracker_link {
  * @state, @epochs, @disks: mapped, or NULL
  * @devices, @counters, @history, @writers: mapped, BPFSNAP_TRACK_DEVICES of each
  * @unavailable: why what is pinned could not be adopted; NULL if it could
+ * @attaching: disk that is tracked, but not attached yet or any more; 0 for none
+ * @turn, @marks_lock, @lock: see tracker.h
  */
 struct tracker {
+	pthread_mutex_t turn;
+	pthread_rwlock_t marks_lock;
+	pthread_mutex_t lock;
 	const char *dir;
 	uint32_t mark_limit;
 	int maps[MAP_NR];
@@ -55,6 +62,7 @@ struct tracker {
 	struct bpfsnap_history *history;
 	struct bpfsnap_writers *writers;
 	char *unavailable;
+	uint32_t attaching;
 };
 
 extern const char *const tracker_map_names[MAP_NR];
@@ -87,6 +95,17 @@ int tracker_open_marks(const struct tracker *tracker, uint32_t slot);
 
 /** tracker_note_start - write down where the counters stand at the start of the epoch */
 void tracker_note_start(const struct tracker *tracker, uint32_t slot);
+
+void tracker_locks_init(struct tracker *tracker);
+void tracker_locks_done(struct tracker *tracker);
+
+/**
+ * tracker_marks_change - keep readers away from the marks
+ *
+ * Context: with the turn and the lock, which is given up for a while.
+ */
+void tracker_marks_change(struct tracker *tracker);
+void tracker_marks_changed(struct tracker *tracker);
 
 /** tracker_recover - after a daemon that died while it renumbered */
 void tracker_recover(struct tracker *tracker);

@@ -52,7 +52,8 @@ int view_take(struct tracker *tracker, struct view *ret_view)
 	v.boot_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	tracker_links(tracker, &v.links);
 	for (size_t i = 0; i < v.disks.nr; i++)
-		watch(&v, v.disks.items[i]);
+		if (!tracker_is_attaching(tracker, v.disks.items[i]))
+			watch(&v, v.disks.items[i]);
 	if (tracker_epoch(tracker, &v.epoch) < 0)
 		v.epoch = 0;
 	*ret_view = v;

@@ -7,6 +7,8 @@
  *
  *   bpfsnap_lock            mutex: the lists of origins and snapshots, everything
  *                           that an ioctl changes
+ *   bpfsnap_list_lock       mutex, held for moments: who is in these lists, for those who
+ *                           only look, and must not wait for a disk
  *   origin->lock            irq-safe spinlock: what waits at a gate
  *   range->image_lock       irq-safe spinlock: openers of an image, its slow bios
  *   store->lock             spinlock: pieces on their way to a storage
@@ -198,6 +200,7 @@ struct bpfsnap_piece {
  * @origin: the disk that it is a range of
  * @start_sect: first sector on the disk
  * @nr_sect: length
+ * @diskseq: of the disk at the instant; another medium has another
  * @error: 0 or the -errno for which it failed; set once by bpfsnap_range_fail()
  * @failed_sect: at which sector of the disk
  * @failed_ns: when
@@ -227,6 +230,7 @@ struct bpfsnap_range {
 	struct bpfsnap_origin *origin;
 	sector_t start_sect;
 	sector_t nr_sect;
+	u64 diskseq;
 	int error;
 	u64 failed_sect;
 	u64 failed_ns;
@@ -291,8 +295,10 @@ struct bpfsnap_snapshot {
 };
 
 extern struct mutex bpfsnap_lock;
+/* The lists are changed with both locks held, and read with either. */
+extern struct mutex bpfsnap_list_lock;
 extern struct list_head bpfsnap_origins;
-/* Snapshots, also those that are being freed; bpfsnap_lock. */
+/* Snapshots, also those that are being freed. */
 extern struct list_head bpfsnap_snapshots;
 
 /* hook.c: the only file that knows how bios are caught */
@@ -508,6 +514,14 @@ void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsn
 
 void bpfsnap_piece_get(struct bpfsnap_piece *piece);
 void bpfsnap_piece_put(struct bpfsnap_piece *piece);
+
+/* Is the disk there, with the medium of the instant?  Only then is what it holds old.  Context: any. */
+static inline bool bpfsnap_range_has_disk(const struct bpfsnap_range *range)
+{
+	struct gendisk *disk = range->origin->disk;
+
+	return disk_live(disk) && READ_ONCE(disk->diskseq) == range->diskseq;
+}
 
 /* The range's image fails for good, with the first reason.  Context: any. */
 void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect);

@@ -218,11 +218,12 @@ static long ioctl_list(void __user *uarg, size_t item_bytes, u32 (*list)(void *i
 		return -ENOMEM;
 
 	ret = -EINTR;
-	if (mutex_lock_killable(&bpfsnap_lock))
+	/* Not bpfsnap_lock: who looks must not wait for a disk that drains. */
+	if (mutex_lock_killable(&bpfsnap_list_lock))
 		goto free_items;
 	ret = 0;
 	nr = list(items, room);
-	mutex_unlock(&bpfsnap_lock);
+	mutex_unlock(&bpfsnap_list_lock);
 
 	arg.nr_items = nr;
 	if (copy_to_user(u64_to_user_ptr(arg.items), items, min(nr, room) * item_bytes) ||

@@ -405,6 +405,8 @@ static void finish_piece(struct bpfsnap_piece *piece)
 	u64 sect = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
 
 	bio_uninit(&piece->bio);
+	if (!error && !bpfsnap_range_has_disk(range))
+		error = -ENODEV;
 	trace_bpfsnap_copied(range->origin->dev, range->info.image_minor, sect,
 			     chunks_sect(range, piece->chunk, piece->nr_chunks),
 			     ktime_get_ns() - piece->begun_ns, error);

@@ -51,7 +51,8 @@ static bool still_old(const struct bpfsnap_range *range, u64 first, u64 last)
 {
 	/* The read before the looks; pairs with smp_mb() in bpfsnap_chunkmap_set(). */
 	smp_rmb();
-	return !READ_ONCE(range->error) && !bpfsnap_chunkmap_any(&range->copied, first, last);
+	return !READ_ONCE(range->error) && bpfsnap_range_has_disk(range) &&
+	       !bpfsnap_chunkmap_any(&range->copied, first, last);
 }
 
 static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
@@ -259,13 +260,15 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 		else
 			ret = read_origin(range, &part, chunk, run_end);
 		bio_uninit(&part);
+		if (ret && !copied && !bpfsnap_range_has_disk(range)) {
+			ret = -ENODEV;
+			bpfsnap_range_fail(range, ret, "the disk or its medium is gone", sect);
+		}
 		if (ret == RACED)
 			continue;
 		if (ret) {
 			if (copied)
 				bpfsnap_range_fail(range, ret, "storage unreadable", sect);
-			else if (!disk_live(range->origin->disk))
-				bpfsnap_range_fail(range, -ENODEV, "the disk is gone", sect);
 			return ret;
 		}
 		chunk = run_end + 1;

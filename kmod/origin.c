@@ -30,6 +30,7 @@ enum {
 };
 
 DEFINE_MUTEX(bpfsnap_lock);
+DEFINE_MUTEX(bpfsnap_list_lock);
 LIST_HEAD(bpfsnap_origins);
 
 struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev)
@@ -231,7 +232,9 @@ int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
 	if (ret)
 		goto unhook;
 	WRITE_ONCE(origin->attaching, false);
+	mutex_lock(&bpfsnap_list_lock);
 	list_add_tail(&origin->list, &bpfsnap_origins);
+	mutex_unlock(&bpfsnap_list_lock);
 	return 0;
 
 unhook:
@@ -270,7 +273,9 @@ int bpfsnap_origin_detach(const struct bpfsnap_ioc_detach *arg)
 		return ret;
 	}
 	bpfsnap_hook_del(origin);
+	mutex_lock(&bpfsnap_list_lock);
 	list_del(&origin->list);
+	mutex_unlock(&bpfsnap_list_lock);
 	let_go(origin);
 	return 0;
 }

@@ -21,7 +21,7 @@
 #include "bpfsnap_switch.h"
 #include "trace.h"
 
-/* Snapshots, also those that are being freed.  Changed under bpfsnap_lock. */
+/* Snapshots, also those that are being freed.  Changed under both locks. */
 LIST_HEAD(bpfsnap_snapshots);
 static struct workqueue_struct *end_wq;
 /* Snapshots that are being freed, and who waits for them. */
@@ -100,6 +100,7 @@ static void arm(const struct bpfsnap_snapshot *snap)
 		struct bpfsnap_range *range = snap->ranges[i];
 
 		range->info.created_ns = ktime_get_real_ns();
+		range->diskseq = READ_ONCE(range->origin->disk->diskseq);
 		if (range->snap->copies_discards)
 			WRITE_ONCE(range->origin->copies_discards, true);
 		list_add_tail_rcu(&range->node, &range->origin->ranges);
@@ -214,7 +215,9 @@ static void end_work(struct work_struct *work)
 	for (i = 0; i < snap->nr_stores; i++)
 		if (snap->stores[i]->pinned)
 			bpfsnap_unpin(snap->stores[i]);
+	mutex_lock(&bpfsnap_list_lock);
 	list_del(&snap->list);
+	mutex_unlock(&bpfsnap_list_lock);
 	mutex_unlock(&bpfsnap_lock);
 	for (i = 0; i < snap->nr_stores; i++)
 		bpfsnap_store_free(snap->stores[i]);
@@ -340,7 +343,10 @@ int bpfsnap_snapshot_create(struct bpfsnap_ioc_snap_create *arg,
 		return -ENOMEM;
 	ret = create(snap, arg, devices, freeze_devs);
 	/* In the list also if it failed: its storage is its own until it is freed. */
+	WRITE_ONCE(snap->is_ending, ret != 0);
+	mutex_lock(&bpfsnap_list_lock);
 	list_add_tail(&snap->list, &bpfsnap_snapshots);
+	mutex_unlock(&bpfsnap_list_lock);
 	if (ret) {
 		end(snap);
 		await_end();
@@ -407,9 +413,11 @@ u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room)
 	struct bpfsnap_snapshot *snap;
 	u32 nr = 0, i;
 
-	lockdep_assert_held(&bpfsnap_lock);
+	lockdep_assert_held(&bpfsnap_list_lock);
 	list_for_each_entry(snap, &bpfsnap_snapshots, list) {
-		for (i = 0; i < snap->nr_ranges && !snap->is_ending; i++, nr++)
+		if (READ_ONCE(snap->is_ending))
+			continue;
+		for (i = 0; i < snap->nr_ranges; i++, nr++)
 			if (nr < room)
 				describe(snap->ranges[i], &items[nr]);
 	}

@@ -54,11 +54,13 @@ $(B)/docs/%: docs/examples/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -Iinclude $(CFLAGS) -o $@ $< -lbpf
 
-bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram ## tracking without the module on this machine's kernel (root)
+bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection command; do \
+	$(Q)for s in tracking inspection command clients errors access; do \
 		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
+	$(Q)BPFSNAPD="setarch -R $(CURDIR)/$(B)/tests/tsan/bpfsnapd" growth_kib=400000 patience_ms=2000 \
+		longest_ms=10000 tests/bpf/host tests/bpf/clients || [ $$? -eq 77 ]
 
 $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 	$(call say,CC,$@)
@@ -68,11 +70,50 @@ $(B)/tests/bpf/t_track: tests/bpf/t_track.c $(B)/bpf/track.skel.h
 bench-bpf: all tools ## what tracking costs on this machine, by the kernel's own statistics (root)
 	$(Q)tests/bpf/host tests/bench/bpf-cost
 
-bench: all tools vm-modules ## how much longer the ways of a write and a read are, in virtual time
-	$(Q)set -e; for k in $(KERNELS); do $(VM)/run $$k tests/bench/path-length; done
+# bench CELLS=touch MEDIA=nvme STORAGE=ext4 SUBJECTS=bpfsnap REPEAT=2 RESULT=file: docs/BENCHMARKS.md
+BENCH_KERNEL = $(lastword $(KERNELS))
+BENCH	= tests/bench/bench
+RESULT	?= $(B)/bench.json
+bench_options = --kernel $(BENCH_KERNEL) --cells '$(CELLS)' --subjects '$(SUBJECTS)' \
+	--media $(or $(MEDIA),memory) --storage $(or $(STORAGE),disk) --repeat $(or $(REPEAT),1) --via '$(VIA)'
+
+bench: all tools vm-modules ## beside the raw disk and peers, in virtual time, on the last of KERNELS
+	$(Q)$(BENCH) run $(RESULT) $(bench_options)
+	$(Q)$(if $(CELLS),,$(BENCH) run $(RESULT) --mode costs $(bench_options))
+	$(Q)$(BENCH) table $(RESULT)
+	$(Q)$(BENCH) svg $(RESULT) $(RESULT:.json=.svg)
+
+bench-wall: all tools vm-modules ## contention and draining, in wall time on two cpus
+	$(Q)$(BENCH) run $(RESULT) --mode wall $(bench_options)
+	$(Q)$(BENCH) table $(RESULT)
+
+bench-native: all tools ## questions about changes and calls on this machine's kernel (root)
+	$(Q)$(BENCH) run $(RESULT) --mode native
+	$(Q)$(BENCH) run $(RESULT) --mode bpf
+	$(Q)$(BENCH) table $(RESULT)
+
+bench-profile: all tools vm-modules $(B)/count-insns.so ## where the instructions of the cells go
+	$(Q)tests/bench/count $(BENCH_KERNEL) $(B)/count-insns.so "$(VIA)"
+
+bench-selftest: all tools vm-modules ## would the bench notice 200 instructions?
+	$(Q)tests/bench/selftest $(BENCH_KERNEL) '$(VIA)'
+
+$(B)/count-insns.so: tests/bench/count-insns.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -shared -fPIC -fvisibility=hidden -o $@ $<
+
+# KERNELS=debug runs everything else in it, too.
+torture: all tools ## faults, races and deaths in a kernel that tells; MINUTES=60 for longer (builds that kernel first)
+	$(Q)$(MAKE) --no-print-directory vm-modules KERNELS=debug
+	$(Q)tests/torture/run
+	$(Q)tests/torture/crash
 
 check: deps ## all tests, in VMs where they need the module
 	$(Q)tests/check
+
+check-long: deps all vm-modules tools ## the long forms of scenarios on KERNELS, for hours
+	$(Q)tests/vm/check-long $(KERNELS)
 
 demo: deps ## the main job on real input: live incremental backup of ext4 under load
 	$(Q)tests/demo/run $(if $(filter 1,$(HOST)),--host,$(KERNELS))
@@ -82,5 +123,5 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules lab-module tools bench bench-bpf
+.PHONY: vm-modules lab-module tools bench bench-bpf bench-wall bench-native bench-profile bench-selftest torture
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)

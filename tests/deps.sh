@@ -15,14 +15,14 @@ libkmod-dev libblkid-dev libmount-dev libdevmapper-dev'
 MODULE='pahole'
 
 # To test without a virtual machine.
-TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools
+TEST='libcmocka-dev jq shellcheck groff-base git bpftrace bmap-tools netcat-openbsd
 python3-prometheus-client'
 
 # To boot Debian kernels in QEMU: the machine, the keys of other releases' kernels,
 # and what the guest is made of.
 LABORATORY='qemu-system-x86 debian-archive-keyring
 busybox-static cpio xz-utils zstd kmod fio btrfs-progs
-netcat-openbsd e2fsprogs xfsprogs dmsetup lvm2 mdadm util-linux mount fdisk strace
+e2fsprogs xfsprogs dmsetup lvm2 mdadm util-linux mount fdisk strace
 coreutils diffutils findutils grep sed bash procps'
 
 installed() {

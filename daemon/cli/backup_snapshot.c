@@ -190,6 +190,25 @@ static void forget_checkpoint(struct backup *backup)
 		cli_warn("checkpoint %s is left over", backup->checkpoint);
 }
 
+/* The daemon that was asked may have died of it, or another may have been faster. */
+static bool is_gone(struct cli *cli, const char *wanted)
+{
+	_cleanup_json_ struct json_object *reply = NULL;
+	struct json_object *snapshots;
+	const char *id;
+
+	if (cli_try_call(cli, "ListSnapshots", NULL, &reply) < 0)
+		return false;
+	snapshots = json_object_object_get(reply, "snapshots");
+	if (!json_object_is_type(snapshots, json_type_array))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(snapshots); i++)
+		if (!member_string(json_object_array_get_idx(snapshots, i), "snapshot", &id) ||
+		    !strcmp(id, wanted))
+			return false;
+	return true;
+}
+
 int backup_drop_snapshot(struct backup *backup, bool failed)
 {
 	struct backup_snapshot *snapshot = &backup->snapshot;
@@ -204,6 +223,11 @@ int backup_drop_snapshot(struct backup *backup, bool failed)
 		return 0;
 	parameters = json_object_new_object();
 	member_add_string(parameters, "snapshot", snapshot->id);
+	if (cli_try_call(backup->cli, "DestroySnapshot", json_object_get(parameters), NULL) == 0 ||
+	    is_gone(backup->cli, snapshot->id)) {
+		json_object_put(parameters);
+		return 0;
+	}
 	r = cli_call(backup->cli, "DestroySnapshot", parameters, NULL);
 	if (r < 0)
 		cli_warn("snapshot %s is left over%s", snapshot->id,

@@ -10,7 +10,7 @@ UNIT_CPPFLAGS	= -D_GNU_SOURCE -DBPFSNAP_VERSION='"unit"' -Iinclude -Idaemon -I$(
 # The parts of the daemon that touch nothing but their arguments, and sysfs, whose
 # root a test can choose.
 UNIT_PURE	:= varlink strict schema schema_parse extents reasons snapshot doubt interface \
-	sysfs device fsdev stack reach renumber facts metrics
+	sysfs device fsdev stack reach renumber events held worker log facts metrics
 UNIT_OBJ	:= $(UNIT_PURE:%=$(UNIT_DIR)/daemon/%.o)
 UNIT_OWN	:= $(patsubst tests/unit/%.c,$(UNIT_DIR)/%,\
 	$(filter-out tests/unit/t_cli_%,$(wildcard tests/unit/t_*.c)))
@@ -22,7 +22,7 @@ $(UNIT_OWN): $(UNIT_DIR)/%: tests/unit/%.c $(UNIT_OBJ)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -o $@ $< $(UNIT_OBJ) \
-		$(shell pkg-config --libs json-c mount) -lcmocka
+		$(shell pkg-config --libs json-c mount uuid) -lcmocka
 
 $(UNIT_OBJ): $(UNIT_DIR)/daemon/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)
@@ -38,5 +38,23 @@ unit: $(UNIT_TESTS) ## unit tests with sanitizers, no root needed
 	done; \
 	if [ -n "$$failed" ]; then echo "unit: FAILED:$$failed"; exit 1; fi; \
 	echo "unit: $(words $(UNIT_TESTS)) programs, all passed"
+
+# The daemon with ThreadSanitizer, for tests/bpf/clients.  Libraries are not built so: what
+# they do under our locks is theirs.
+TSAN_DIR	:= $(B)/tests/tsan
+TSAN_OBJ	:= $(DAEMON_SRC:daemon/%.c=$(TSAN_DIR)/daemon/%.o)
+TSAN_CFLAGS	:= -O1 -g -std=gnu11 -fsanitize=thread -fno-omit-frame-pointer
+
+$(TSAN_DIR)/bpfsnapd: $(TSAN_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TSAN_CFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+$(TSAN_OBJ): $(TSAN_DIR)/daemon/%.o: daemon/%.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CPPFLAGS) $(DAEMON_CFLAGS) $(TSAN_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(TSAN_DIR)/daemon/interface.o: $(B)/daemon/interface_text.h
+$(TSAN_OBJ): $(B)/bpf/track.skel.h
+-include $(TSAN_OBJ:.o=.d)
 
 -include $(UNIT_OBJ:.o=.d) $(UNIT_OWN:=.d)

@@ -187,6 +187,15 @@ static void crash_keeps_the_earlier_since(void **state)
 	assert_int_equal(read_sidecar().since, 1);
 }
 
+static void what_is_gone_is_not_left_over(void **state)
+{
+	(void)state;
+	fake->lost_destroy = true;
+	assert_int_equal(full(), 0);
+	assert_null(strstr(err_text, "left over"));
+	assert_int_equal(fake->live, 0);
+}
+
 static void failed_destroy_is_told(void **state)
 {
 	(void)state;
@@ -240,6 +249,7 @@ int main(void)
 		with_fake(accepted_doubt_is_remembered),
 		with_fake(crash_keeps_the_earlier_since),
 		with_fake(verify_finds_what_the_list_lacked),
+		with_fake(what_is_gone_is_not_left_over),
 		with_fake(failed_destroy_is_told),
 		with_fake(restore_is_the_image),
 	};

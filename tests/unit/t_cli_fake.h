@@ -70,6 +70,7 @@ struct fake {
 	bool mixed_offset;
 	bool late_uncertain;	/* only the last piece of a stream says so */
 	bool overlap;		/* list the first extent again at the end */
+	bool lost_destroy;	/* destroy the snapshot, but say that it failed */
 	bool hang_up;		/* close instead of answering */
 };
 
@@ -257,6 +258,12 @@ static inline void fake_answer(int fd, const char *method, struct json_object *p
 	struct json_object *reply = json_object_new_object(), *list;
 	const char *text;
 
+	if (fake->lost_destroy && !strcmp(method, "io.bpfsnap.DestroySnapshot")) {
+		json_object_put(reply);
+		fake->live = 0;
+		fake_error(fd, "io.bpfsnap.SystemFailure", "it was lost");
+		return;
+	}
 	if (*fake->fail_method && !strcmp(method, fake->fail_method)) {
 		json_object_put(reply);
 		fake_error(fd, fake->fail_error, "it was told to fail");

@@ -107,7 +107,7 @@ static void test_values(void **state)
 }
 
 static const char *const methods[] = {
-#define METHOD(interface, name, handler) interface "." #name,
+#define METHOD(interface, name, place, access, handler) interface "." #name,
 #include "methods.def"
 #undef METHOD
 };
@@ -217,6 +217,15 @@ static void make(struct fault *f, enum reason reason)
 	case REASON_TRACKER_UNAVAILABLE:
 	case REASON_MODULE_UNAVAILABLE:
 		assert_true(fault_plain(f, reason, "%s", v) < 0);
+		break;
+	case REASON_PERMISSION_DENIED:
+		assert_true(fault_method(f, reason, v, "%s", v) < 0);
+		break;
+	case REASON_KEY_REUSED:
+		assert_true(fault_key(f, v, v, "%s", v) < 0);
+		break;
+	case REASON_HANDLE_UNSUITABLE:
+		assert_true(fault_handle(f, v, "%s", v) < 0);
 		break;
 	case REASON_SYSTEM_FAILURE:
 		assert_int_equal(fault_system(f, v, -ENOMEM, "%s", v), -ENOMEM);

@@ -100,8 +100,14 @@ void *writer_run(void *writer);
 void *stress_run(void *number);
 
 /* look.c: the image's files, and its filesystem as such */
-void look_at_files(const struct snap *snap, const char *image, struct writer *writers,
-		   const uint32_t *done, const uint32_t *begun);
-void look_check(const char *image);
+void look_at_files(const char *image, struct writer *writers, const uint32_t *done,
+		   const uint32_t *begun);
+/* As a backup would: @from, a device or a file, is mounted for writing, and its log replayed. */
+void look_at_replayed(const char *from, struct writer *writers, const uint32_t *done,
+		      const uint32_t *begun);
+/* Is the filesystem whole as it was frozen, with nothing replayed? */
+void look_check_frozen(const char *image);
+/* Are the live files what they must be, now that nobody changes them? */
+void look_at_live(const struct writer *writers);
 
 #endif /* _FILESTORM_H */

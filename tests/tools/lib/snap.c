@@ -131,6 +131,8 @@ bool snap_take(const struct snap_request *request, struct snap *ret_snap, char *
 		json_object_object_add(args, "memory", json_object_new_uint64(request->memory_bytes));
 	if (request->limit_bytes)
 		json_object_object_add(args, "limit", json_object_new_uint64(request->limit_bytes));
+	if (request->writable)
+		json_object_object_add(args, "writable", json_object_new_boolean(true));
 	reply = call("io.bpfsnap.CreateSnapshot", args, ret_error);
 	if (!reply)
 		return false;

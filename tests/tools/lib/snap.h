@@ -55,12 +55,14 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
  * struct snap_request - a snapshot of all @paths at one instant
  * @storage: directory or block device for old content, NULL: the daemon's default
  * @memory_bytes, @limit_bytes: most of it in memory, and in all; 0: the daemon's default
+ * @writable: do the images take writes?
  */
 struct snap_request {
 	const char *const *paths;
 	size_t nr;
 	const char *storage;
 	uint64_t memory_bytes, limit_bytes;
+	bool writable;
 };
 
 /* Return: is there one?  If not, why, in SNAP_TEXT_MAX bytes of @ret_error. */

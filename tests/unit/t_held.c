@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whose are snapshots, and does the next daemon know it?
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "held.h"
+
+#define ONE "11111111-1111-4111-8111-111111111111"
+#define TWO "22222222-2222-4222-8222-222222222222"
+
+static char dir[64];
+static const char *gone = "";	/* the module does not hold this one */
+
+static bool is_held(const char *snapshot)
+{
+	return strcmp(snapshot, gone) != 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/held.XXXXXX");
+	gone = "";
+	return mkdtemp(dir) && held_open(dir, is_held) == 0 ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	held_forget(ONE);
+	held_forget(TWO);
+	held_close();
+	return rmdir(dir);	/* no file is left */
+}
+
+static void restart(void)
+{
+	held_close();
+	assert_int_equal(held_open(dir, is_held), 0);
+}
+
+static void make(const char *snapshot, struct held_terms terms, const char *request)
+{
+	struct json_object *o = json_tokener_parse(request);
+
+	assert_int_equal(held_plan(snapshot, &terms, o), 0);
+	json_object_put(o);
+}
+
+static void expect_due(const char *snapshot, enum held_end why)
+{
+	enum held_end got_why;
+	char got[37];
+
+	assert_true(held_due(got, &got_why));
+	assert_string_equal(got, snapshot);
+	assert_int_equal(got_why, why);
+	assert_false(held_due(got, &got_why));	/* once */
+}
+
+static void expect_none(void)
+{
+	enum held_end why;
+	char got[37];
+
+	assert_false(held_due(got, &why));
+}
+
+static void keys(void **state)
+{
+	struct json_object *same = json_tokener_parse("{\"b\":[1],\"a\":true}");
+	struct json_object *other = json_tokener_parse("{\"b\":[2],\"a\":true}");
+	struct held_terms terms;
+	char got[37];
+	bool is_same;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .key = "k", .serial = 1, .is_bound = true },
+	     "{\"a\":true,\"b\":[1]}");
+	assert_true(held_find("k", same, 2, got, &is_same) < 0);	/* it is not taken yet */
+	held_created(ONE);
+	assert_true(held_find("x", same, 2, got, &is_same) < 0);
+	assert_int_equal(held_find("k", other, 2, got, &is_same), 0);
+	assert_false(is_same);
+	assert_int_equal(held_find("k", same, 2, got, &is_same), 0);
+	assert_true(is_same);
+	assert_string_equal(got, ONE);
+	assert_true(held_get(ONE, &terms));
+	assert_int_equal(terms.serial, 2);
+	/* The first asker's end is nobody's any more. */
+	held_disconnected(1);
+	expect_none();
+	held_disconnected(2);
+	expect_due(ONE, HELD_END_OWNER);
+	assert_true(held_find("k", same, 3, got, &is_same) < 0);
+	json_object_put(same);
+	json_object_put(other);
+}
+
+static void leases(void **state)
+{
+	int64_t expires_ms;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .lease_s = 1 }, "{}");
+	expect_none();
+	assert_int_equal(held_wait_ms(), -1);	/* while it is being taken */
+	held_created(ONE);
+	assert_true(held_wait_ms() > 500 && held_wait_ms() <= 1000);
+	usleep(600000);
+	assert_int_equal(held_renew(ONE, 0, &expires_ms), 0);
+	usleep(600000);
+	expect_none();
+	restart();
+	assert_true(held_wait_ms() > 0 && held_wait_ms() <= 400);
+	held_close();
+	usleep(500000);
+	assert_int_equal(held_open(dir, is_held), 0);
+	assert_int_equal(held_wait_ms(), 0);
+	expect_due(ONE, HELD_END_LEASE);
+	assert_true(held_renew(ONE, 5, &expires_ms) < 0);
+	assert_true(held_renew(TWO, 5, &expires_ms) < 0);
+	held_retry(ONE);
+	expect_none();
+	assert_true(held_wait_ms() > 0 && held_wait_ms() <= HELD_RETRY_MS);
+	usleep(HELD_RETRY_MS * 1000 + 50000);
+	expect_due(ONE, HELD_END_LEASE);
+}
+
+static void restarts(void **state)
+{
+	struct held_terms terms;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .is_unconfirmed = true, .serial = 1 }, "{}");
+	make(TWO, (struct held_terms){ .key = "k", .is_unconfirmed = true }, "{}");
+	held_created(ONE);
+	held_created(TWO);
+	held_delivered(TWO);
+	/* What nobody was told of goes, also if the daemon died before it was taken. */
+	restart();
+	expect_due(ONE, HELD_END_UNDELIVERED);
+	assert_true(held_get(TWO, &terms));
+	assert_string_equal(terms.key, "k");
+	gone = TWO;
+	restart();
+	assert_false(held_get(TWO, &terms));
+	held_forget(ONE);
+	make(ONE, (struct held_terms){ .is_bound = true, .serial = 7 }, "{}");
+	held_disconnected(7);	/* its owner leaves while it is being taken */
+	expect_none();
+	held_created(ONE);
+	expect_due(ONE, HELD_END_OWNER);
+	restart();
+	expect_due(ONE, HELD_END_OWNER);
+}
+
+static void nothing_agreed(void **state)
+{
+	struct held_terms terms;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .serial = 1 }, "{}");
+	assert_false(held_get(ONE, &terms));
+	held_created(ONE);
+	held_disconnected(1);
+	expect_none();
+	assert_int_equal(held_wait_ms(), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(keys, begin, end),
+		cmocka_unit_test_setup_teardown(leases, begin, end),
+		cmocka_unit_test_setup_teardown(restarts, begin, end),
+		cmocka_unit_test_setup_teardown(nothing_agreed, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
