@@ -5,17 +5,12 @@
 #include "methods.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "device.h"
 #include "view.h"
-
-#ifndef FILEID_KERNFS
-#define FILEID_KERNFS	0xfe	/* linux/exportfs.h */
-#endif
 
 static int resolve(const struct call *call, struct device *ret_device,
 		   struct bpfsnap_device *ret_tracked, struct fault *fault)
@@ -33,46 +28,15 @@ static int resolve(const struct call *call, struct device *ret_device,
 	return 0;
 }
 
-/* The roots of cgroup hierarchies; the id of a cgroup is a file handle in its own. */
-static const char *const cgroup_roots[] = {
-	"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/blkio",
-};
-
-static bool name_in(const char *root, uint64_t cgroup, char *ret_path, size_t room)
-{
-	_cleanup_(closep) int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	union {
-		struct file_handle handle;
-		char bytes[sizeof(struct file_handle) + sizeof(uint64_t)];
-	} h = { .handle = { .handle_bytes = sizeof(uint64_t), .handle_type = FILEID_KERNFS } };
-	char link[64];
-	ssize_t n;
-
-	if (root_fd < 0)
-		return false;
-	memcpy(h.handle.f_handle, &cgroup, sizeof(cgroup));
-	fd = open_by_handle_at(root_fd, &h.handle, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, ret_path, room - 1);
-	if (n < 0)
-		return false;
-	ret_path[n] = '\0';
-	return true;
-}
-
 static struct json_object *show_writer(const struct bpfsnap_writer *writer)
 {
 	struct json_object *o = json_object_new_object();
 	char path[PATH_MAX];
-	bool is_named = false;
 
-	for (size_t i = 0; writer->cgroup && !is_named && i < ARRAY_SIZE(cgroup_roots); i++)
-		is_named = name_in(cgroup_roots[i], writer->cgroup, path, sizeof(path));
 	if (writer->cgroup)
 		put_u64(o, "cgroup", writer->cgroup);
-	put_string(o, "path", is_named ? path : NULL);
+	put_string(o, "path",
+		   cgroup_path(writer->cgroup, path, sizeof(path)) ? path : NULL);
 	put_u64(o, "bytes", writer->bytes);
 	put_u64(o, "bios", writer->bios);
 	return o;

@@ -21,7 +21,7 @@ struct arg_number {
 
 /**
  * struct arg_option - one option of a verb
- * @name: long name without dashes
+ * @name: long name without dashes; "b|batch" has a letter too, in front of a global one
  * @kind: what follows, and what @target points to
  * @target: set if the option is there, untouched otherwise
  */
@@ -51,6 +51,9 @@ int args_parse(struct cli *cli, int argc, char **argv, const struct arg_option *
  * Return: index of the noun, or -ECANCELED after having told what is wrong.
  */
 int args_globals(struct cli *cli, int argc, char **argv, bool *ret_help, bool *ret_version);
+
+/* --jobs: 0, or -ECANCELED after having told what is wrong. */
+int check_jobs(struct cli *cli, const struct arg_number *jobs, unsigned int *ret);
 
 /* Strictly decimal, at most INT64_MAX: 0, or -EINVAL. */
 int parse_number(const char *text, uint64_t *ret);

@@ -19,15 +19,25 @@
 #include "copy.h"
 #include "signals.h"
 
-static void unlinkp(char **path)
+static void drop_part(const char *path)
 {
-	if (*path && unlink(*path) && errno != ENOENT)
-		cli_warn("%s is left over: %s", *path, strerror(errno));
-	free(*path);
+	if (unlink(path) && errno != ENOENT)
+		cli_warn("%s is left over: %s", path, strerror(errno));
+}
+
+/* What can be gone on with stays, if that was asked for; a file with no note can't. */
+static void leave_part(const struct backup *backup, const char *path)
+{
+	_cleanup_free_ char *note = sidecar_path(path);
+
+	if (!backup->resume || !note || access(note, F_OK))
+		drop_part(path);
+	else
+		cli_warn("%s is kept; the same command goes on from it", path);
 }
 
 /* Names of ids and devices fit, or the daemon is not to be trusted. */
-static int fill_sidecar(const struct backup *backup, struct sidecar *ret)
+int backup_fill_sidecar(const struct backup *backup, struct sidecar *ret)
 {
 	const struct backup_snapshot *snapshot = &backup->snapshot;
 	struct sidecar sidecar = {
@@ -49,6 +59,12 @@ static int fill_sidecar(const struct backup *backup, struct sidecar *ret)
 	return 0;
 }
 
+static void keep_owner(const char *path, int fd, const struct stat *old)
+{
+	if (fchown(fd, old->st_uid, old->st_gid) || fchmod(fd, old->st_mode & 07777))
+		cli_warn("%s: can't keep the owner of the old image: %s", path, strerror(errno));
+}
+
 static int create_part(struct backup *backup, const struct stat *old, char **ret_path, int *ret_fd)
 {
 	char *path;
@@ -66,17 +82,22 @@ static int create_part(struct backup *backup, const struct stat *old, char **ret
 	/* locked from its birth until the sidecar is there too */
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		return cli_fail_errno(backup->cli, -errno, "lock", path);
-	if (fchown(fd, old->st_uid, old->st_gid) || fchmod(fd, old->st_mode & 07777))
-		cli_warn("%s: can't keep the owner of the old image: %s", path, strerror(errno));
+	keep_owner(path, fd, old);
 	return 0;
 }
 
 static int fill_part(struct backup *backup, int source_fd, int part_fd)
 {
-	struct copy copy = { .progress = backup_progress, .data = backup };
+	struct copy copy = {
+		.jobs = backup->jobs, .progress = backup_progress, .data = backup,
+		.seen = sums_take, .seen_data = &backup->sums,
+	};
 	uint64_t size_bytes = backup->snapshot.size_bytes;
 	int r;
 
+	r = sums_make(size_bytes, &backup->sums);
+	if (r < 0)
+		return backup_fail_copy(backup, r, "copy");
 	if (ftruncate(part_fd, size_bytes))
 		return backup_fail_copy(backup, -errno, "copy");
 	progress_start(&backup->progress, "copy", size_bytes);
@@ -95,7 +116,7 @@ static int publish(struct backup *backup, const char *part, int part_fd, bool *r
 	struct sidecar sidecar;
 	int r;
 
-	r = fill_sidecar(backup, &sidecar);
+	r = backup_fill_sidecar(backup, &sidecar);
 	if (r == 0)
 		r = sidecar_remove(backup->path);
 	if (r < 0)
@@ -107,6 +128,10 @@ static int publish(struct backup *backup, const char *part, int part_fd, bool *r
 	/* after the rename, which counts as a change of the file */
 	if (r == 0)
 		r = sidecar_identify(&sidecar, part_fd);
+	if (r == 0)
+		r = backup_write_sums(backup);
+	if (r == -ECANCELED)
+		return r;
 	if (r == 0)
 		r = sidecar_write(backup->path, &sidecar);
 	return r < 0 ? cli_fail_errno(cli, r, "write the sidecar of", backup->path) : 0;
@@ -145,11 +170,13 @@ static int take_name(struct backup *backup, struct stat *ret_old, bool *ret_crea
 }
 
 /* From the snapshot to the file beside the image. */
-static int make_part(struct backup *backup, const char *part, int part_fd)
+static int make_part(struct backup *backup, const char *part, int part_fd, struct sidecar *note)
 {
 	_cleanup_close_ int source_fd = -1;
 	int r;
 
+	if (backup->fill_part)
+		return backup->fill_part(backup, part_fd);
 	if (signals_caught())
 		return backup_fail_copy(backup, -EINTR, "copy");
 	backup->uncertain = backup->snapshot.uncertain;
@@ -159,7 +186,8 @@ static int make_part(struct backup *backup, const char *part, int part_fd)
 			 backup->snapshot.reason ?: "no reason given");
 	r = backup_open_source(backup, &source_fd);
 	if (r == 0)
-		r = fill_part(backup, source_fd, part_fd);
+		r = backup->resume ? backup_fill_resumed(backup, part, source_fd, part_fd, note) :
+		    fill_part(backup, source_fd, part_fd);
 	if (r == 0 && backup->verify)
 		r = backup_verify(backup, source_fd, part, part_fd);
 	return r;
@@ -168,22 +196,29 @@ static int make_part(struct backup *backup, const char *part, int part_fd)
 /* With the name locked. */
 static int make_image(struct backup *backup, const struct stat *old, bool *ret_published)
 {
-	_cleanup_(unlinkp) char *part = NULL;
+	_cleanup_free_ char *part = NULL;
 	_cleanup_close_ int part_fd = -1;
+	struct sidecar note = {};
 	int r;
 
 	/* made before the snapshot: a directory that can't be written is found for free */
-	r = create_part(backup, old, &part, &part_fd);
-	if (r == 0)
+	r = backup->resume ? backup_open_part(backup, &part, &part_fd, &note) :
+	    create_part(backup, old, &part, &part_fd);
+	if (r == 0 && !backup->fill_part)
 		r = backup_take_snapshot(backup);
 	if (r == 0)
-		r = make_part(backup, part, part_fd);
+		r = make_part(backup, part, part_fd, &note);
+	if (r == 0 && backup->resume) {
+		keep_owner(part, part_fd, old);
+		r = sidecar_remove(part);
+		if (r < 0)
+			r = cli_fail_errno(backup->cli, r, "remove the sidecar of", part);
+	}
 	if (r == 0)
 		r = publish(backup, part, part_fd, ret_published);
-	if (*ret_published) {		/* nothing of ours has that name any more */
-		free(part);
-		part = NULL;
-	}
+	/* of what has taken the image's name, nothing of ours has this one any more */
+	if (part && part_fd >= 0 && !*ret_published)
+		leave_part(backup, part);
 	return r;
 }
 

@@ -73,7 +73,7 @@ static int check_untouched(struct backup *backup, const struct sidecar *sidecar,
 			"%s: %s since its last backup; take a full backup", backup->path, what);
 }
 
-static int open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar)
+int backup_open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_sidecar)
 {
 	struct cli *cli = backup->cli;
 	struct json_object *members;
@@ -94,6 +94,9 @@ static int open_image(struct backup *backup, int *ret_fd, struct sidecar *ret_si
 				"%s%s: %s; take a full backup", backup->path, SIDECAR_SUFFIX,
 				reason ?: strerror(-r));
 	}
+	if (ret_sidecar->state == SIDECAR_COPYING)
+		return cli_fail(cli, "ImageIncomplete", members_of(backup, ret_sidecar),
+				"%s has not been copied to its end", backup->path);
 	r = copy_size(*ret_fd, &size_bytes);
 	if (r < 0)
 		return cli_fail_errno(cli, r, "stat", backup->path);
@@ -142,7 +145,7 @@ static int check_state(struct backup *backup, const struct sidecar *sidecar, boo
 }
 
 /* Whether the device is still the one in the image. */
-static int check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
+int backup_check_device(struct backup *backup, const struct sidecar *sidecar, const char *device,
 			const char *generation, uint64_t disk_offset_bytes, uint64_t size_bytes)
 {
 	char expected[24], current[24];
@@ -194,8 +197,8 @@ static int list_changes(struct backup *backup, const struct sidecar *sidecar, bo
 	if (asked != UINT64_MAX && ret->since != asked)
 		return cli_fail(backup->cli, "BadReply", NULL,
 				"the daemon listed changes since another epoch");
-	r = check_device(backup, sidecar, ret->device, ret->generation, ret->disk_offset_bytes,
-			 ret->size_bytes);
+	r = backup_check_device(backup, sidecar, ret->device, ret->generation,
+				ret->disk_offset_bytes, ret->size_bytes);
 	if (r == 0)
 		r = check_since(backup, sidecar, ret->since);
 	return r;
@@ -217,9 +220,42 @@ static int look_ahead(struct backup *backup, const struct sidecar *sidecar)
 	return r;
 }
 
+/*
+ * The checksums of what was not touched are those of the image's last backup.  While it is
+ * patched its sidecar names the new snapshot already, and both are of use: what differs
+ * between them is patched again.  Where there are none, they are taken from the image.
+ */
+int backup_renew_sums(struct backup *backup, const struct sidecar *sidecar, const char *before,
+		      const struct changes *changes, int image_fd)
+{
+	const char *reason;
+	bool is_of_image;
+	int r;
+
+	r = sums_read(backup->path, &backup->sums, &reason);
+	is_of_image = r == 0 && backup->sums.size_bytes == sidecar->size_bytes &&
+		      (!*before || !strcmp(backup->sums.snapshot, before));
+	if (is_of_image) {
+		for (size_t i = 0; r == 0 && i < changes->nr; i++)
+			r = sums_renew(&backup->sums, image_fd, changes->extents[i].offset_bytes,
+				       changes->extents[i].length_bytes);
+	} else {
+		if (r != -ENOENT)
+			cli_warn("%s: its checksums are of no use, and are made anew from the image",
+				 backup->path);
+		sums_done(&backup->sums);
+		r = sums_make(sidecar->size_bytes, &backup->sums);
+		if (r == 0)
+			r = sums_renew(&backup->sums, image_fd, 0, sidecar->size_bytes);
+	}
+	if (r < 0)
+		return cli_fail_errno(backup->cli, r, "take the checksums of", backup->path);
+	return backup_write_sums(backup);
+}
+
 static int apply(struct backup *backup, const struct changes *changes, int source_fd, int image_fd)
 {
-	struct copy copy = { .progress = backup_progress, .data = backup };
+	struct copy copy = { .jobs = backup->jobs, .progress = backup_progress, .data = backup };
 	int r = signals_caught() ? -EINTR : 0;
 
 	progress_start(&backup->progress, "copy", changes->changed_bytes);
@@ -263,8 +299,11 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 		  int source_fd, int image_fd)
 {
 	const struct backup_snapshot *snapshot = &backup->snapshot;
+	char before[SIDECAR_ID_BYTES] = "";
 	int r;
 
+	if (sidecar->state == SIDECAR_COMPLETE)
+		strcpy(before, sidecar->snapshot);
 	if (strlen(snapshot->id) >= sizeof(sidecar->snapshot))
 		return cli_fail(backup->cli, "BadReply", NULL, "the snapshot's name is too long");
 	strcpy(sidecar->snapshot, snapshot->id);
@@ -279,6 +318,8 @@ static int update(struct backup *backup, struct sidecar *sidecar, const struct c
 	r = apply(backup, changes, source_fd, image_fd);
 	if (r == 0 && backup->verify)
 		r = verify(backup, source_fd, image_fd);
+	if (r == 0)
+		r = backup_renew_sums(backup, sidecar, before, changes, image_fd);
 	if (r < 0)
 		return r;
 	r = sidecar_identify(sidecar, image_fd);
@@ -301,7 +342,7 @@ int backup_patch(struct backup *backup)
 	struct sidecar sidecar;
 	int r;
 
-	r = open_image(backup, &image_fd, &sidecar);
+	r = backup_open_image(backup, &image_fd, &sidecar);
 	if (r == 0)
 		r = look_ahead(backup, &sidecar);
 	if (r == 0)
@@ -309,8 +350,8 @@ int backup_patch(struct backup *backup)
 	if (r == 0 && signals_caught())
 		r = backup_fail_copy(backup, -EINTR, "copy");
 	if (r == 0)
-		r = check_device(backup, &sidecar, snapshot->device, snapshot->generation,
-				 snapshot->disk_offset_bytes, snapshot->size_bytes);
+		r = backup_check_device(backup, &sidecar, snapshot->device, snapshot->generation,
+					snapshot->disk_offset_bytes, snapshot->size_bytes);
 	if (r == 0)
 		r = check_state(backup, &sidecar, snapshot->uncertain, snapshot->reason);
 	if (r == 0)

@@ -5,17 +5,18 @@
 
 CLI_PACKAGES := json-c smartcols blkid
 CLI_CPPFLAGS := -D_GNU_SOURCE $(shell pkg-config --cflags $(CLI_PACKAGES))
-CLI_LIBS     := $(shell pkg-config --libs $(CLI_PACKAGES))
+CLI_LIBS     := -pthread $(shell pkg-config --libs $(CLI_PACKAGES))
 
-# All but main.c: what unit tests link.
-CLI_SOURCES  := daemon/client.c $(filter-out daemon/cli/main.c,$(wildcard daemon/cli/*.c))
+# Shared with the daemon or others; and all but main.c: what unit tests link.
+CLI_SHARED   := daemon/client.c daemon/facts.c
+CLI_SOURCES  := $(CLI_SHARED) $(filter-out daemon/cli/main.c,$(wildcard daemon/cli/*.c))
 CLI_OBJECTS  := $(patsubst %.c,$(B)/daemon/cli/%.o,$(notdir $(CLI_SOURCES)))
 
 $(B)/bpfsnap: $(CLI_OBJECTS) $(B)/daemon/cli/main.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
-$(B)/daemon/cli/client.o: daemon/client.c
+$(CLI_SHARED:daemon/%.c=$(B)/daemon/cli/%.o): $(B)/daemon/cli/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CLI_CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

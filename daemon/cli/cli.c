@@ -10,6 +10,7 @@
 
 #include "args.h"
 #include "cli.h"
+#include "complete.h"
 
 static const struct cli_command commands[] = {
 	{ "device", "attach", cmd_device_attach, "DEV [--granularity SIZE]",
@@ -37,9 +38,14 @@ static const struct cli_command commands[] = {
 	{ "epoch", "list", cmd_epoch_list, "DEV",
 	  "Say how much the latest epochs changed on a disk." },
 	{ "snapshot", "create", cmd_snapshot_create,
-	  "DEV... [--storage DIR] [--timeout MS] [--checkpoint NAME]",
+	  "DEV... [--storage DIR|DEV] [--limit SIZE] [--memory SIZE] [--writable] [--timeout MS]"
+	  " [--checkpoint NAME]",
 	  "Take a snapshot of all devices at one instant.\n"
-	  "--storage DIR        where old content is kept; not on a device of the snapshot\n"
+	  "--storage DIR|DEV    where old content is kept; on a device of the snapshot only\n"
+	  "                     with --limit\n"
+	  "--limit SIZE         most old content of each device\n"
+	  "--memory SIZE        most old content in memory, on its way there (64M)\n"
+	  "--writable           images take writes\n"
 	  "--timeout MS         longest time for which writes may be held (5000)\n"
 	  "--checkpoint NAME    remember the instant under a name" },
 	{ "snapshot", "list", cmd_snapshot_list, "",
@@ -56,18 +62,22 @@ static const struct cli_command commands[] = {
 	  "Forget a checkpoint." },
 	{ "changes", NULL, cmd_changes,
 	  "DEV --since EPOCH|CHECKPOINT [--generation UUID] [--start BYTES] [--max N]"
-	  " [--details] [--format text|json|map|bmap]",
+	  " [--details] [--format text|json|map|bmap] [--heatmap] [--svg FILE]",
 	  "List what has changed on a device, as lines of OFFSET LENGTH in bytes.\n"
 	  "--since EPOCH|CHECKPOINT  a number is an epoch, all else a checkpoint\n"
 	  "--generation UUID    fail if the history is another one\n"
 	  "--start BYTES        leave out what is before\n"
 	  "--max N              stop after so many\n"
 	  "--details            tell in which epoch each extent changed last, and what was discarded\n"
-	  "--format FORMAT      text, json, map (as qemu-img map) or bmap (for bmaptool)" },
+	  "--format FORMAT      text, json, map (as qemu-img map) or bmap (for bmaptool)\n"
+	  "--heatmap            draw where the device has changed, in the terminal\n"
+	  "--svg FILE           the same as a picture, - for standard output" },
 	{ "backup", NULL, cmd_backup,
 	  "DEV IMAGE [--since EPOCH|CHECKPOINT|image] [--snapshot ID] [--storage DIR] [--keep]"
-	  " [--checkpoint NAME] [--verify] [--accept-uncertain]",
+	  " [--checkpoint NAME] [--verify] [--accept-uncertain] [--resume]"
+	  " [-j JOBS]",
 	  "Copy a snapshot of a device to a file, or update the file with what has changed.\n"
+	  "IMAGE is - for a stream to standard output\n"
 	  "--since image        update IMAGE with the changes since it was made\n"
 	  "--since EPOCH|CHECKPOINT  the same, from an earlier instant\n"
 	  "--snapshot ID        read an existing snapshot, don't make and destroy one\n"
@@ -75,16 +85,39 @@ static const struct cli_command commands[] = {
 	  "--keep               don't destroy the snapshot\n"
 	  "--checkpoint NAME    remember the instant under a name\n"
 	  "--verify             read both back and compare all bytes\n"
-	  "--accept-uncertain   update even if the list of changes may lack some" },
-	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--force]",
+	  "--accept-uncertain   update even if the list of changes may lack some\n"
+	  "--resume             keep what was copied if a full backup fails, and go on from it\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
+	{ "verify", NULL, cmd_verify, "IMAGE [-j JOBS]",
+	  "Read an image, and compare it with the checksums of its backup.\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
+	{ "restore", NULL, cmd_restore, "IMAGE DEV [--accept-image] [--overwrite] [--force]"
+	  " [-j JOBS]",
 	  "Write an image to a device, read it back and compare.\n"
+	  "IMAGE is - for a stream from standard input; to a file, that becomes an image\n"
 	  "--accept-image       also one that is incomplete, was changed or has no sidecar\n"
-	  "--force              also to an attached device" },
+	  "--overwrite          also to a device that holds a filesystem or the like\n"
+	  "--force              also to an attached device\n"
+	  "-j, --jobs JOBS      pieces that are worked on at once (4)" },
 	{ "call", NULL, cmd_call, "METHOD [JSON] [--more]",
 	  "Call a method of the daemon, and print its replies.\n"
 	  "--more               ask for a stream of replies" },
+	{ "complete", NULL, cmd_complete, "", NULL },
 	{ "info", NULL, cmd_info, "",
-	  "Say which versions are at work." },
+	  "Say which interfaces the daemon speaks." },
+	{ "version", NULL, cmd_version, "",
+	  "Say which versions are at work, and what can be had here." },
+	{ "top", NULL, cmd_top, "[-d SECONDS] [-b] [-n COUNT] [--show devices|writers|snapshots]",
+	  "Show what changes now, who writes it, and how storages fill.\n"
+	  "-d, --delay SECONDS  between two looks (2)\n"
+	  "-b, --batch          print one table after the other, for scripts\n"
+	  "-n, --count COUNT    end after so many\n"
+	  "--show TABLE         only devices, writers or snapshots" },
+	{ "metrics", NULL, cmd_metrics, "",
+	  "Print all that is measured, as OpenMetrics text or, with --json, as a document." },
+	{ "doctor", NULL, cmd_doctor, "",
+	  "Say what works here, what is missing, and what to do about it." },
+	{}
 };
 
 static const char global_help[] =
@@ -92,7 +125,9 @@ static const char global_help[] =
 	"  -J, --json           print JSON\n"
 	"  -b, --bytes          print sizes in bytes\n"
 	"  -n, --noheadings     print tables without headings\n"
+	"  -r, --raw            print tables without alignment\n"
 	"  -o, --output LIST    columns of tables, separated by commas\n"
+	"      --progress MODE  of long work, on standard error: auto, json or none\n"
 	"      --socket PATH    of the daemon\n"
 	"  -h, --help           say this, or more about a verb\n"
 	"      --version        print the version\n";
@@ -113,11 +148,13 @@ static int help_all(void)
 {
 	puts("Usage: bpfsnap [OPTIONS] NOUN VERB ...\n"
 	     "Change tracking and snapshots of live block devices.\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!c->help)
+			continue;
 		fputs("  ", stdout);
-		print_usage(&commands[i]);
+		print_usage(c);
 		fputs("        ", stdout);
-		print_help_line(commands[i].help);
+		print_help_line(c->help);
 	}
 	printf("\n%s", global_help);
 	return 0;
@@ -138,26 +175,24 @@ static int help_command(const struct cli_command *c)
 	return 0;
 }
 
-/* Finds the entry, and the number of words that name it. */
-static const struct cli_command *find(int argc, char **argv, int *ret_words)
+const struct cli_command *cli_commands(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		const struct cli_command *c = &commands[i];
+	return commands;
+}
 
-		if (strcmp(c->noun, argv[0]))
-			continue;
-		if (c->verb && (argc < 2 || strcmp(c->verb, argv[1])))
-			continue;
-		*ret_words = c->verb ? 2 : 1;
-		return c;
+const struct cli_command *cli_find(const char *noun, const char *verb)
+{
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!strcmp(c->noun, noun) && (!c->verb || (verb && !strcmp(c->verb, verb))))
+			return c;
 	}
 	return NULL;
 }
 
 static bool is_noun(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (!strcmp(commands[i].noun, word))
+	for (const struct cli_command *c = commands; c->noun; c++) {
+		if (!strcmp(c->noun, word))
 			return true;
 	}
 	return false;
@@ -189,7 +224,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 	argv += first;
 	if (!argc)
 		return help ? help_all() : cli_usage(cli, "a noun is missing");
-	cli->command = find(argc, argv, &words);
+	cli->command = cli_find(argv[0], argv[1]);	/* argv ends with NULL */
+	words = cli->command && cli->command->verb ? 2 : 1;
 	if (!cli->command) {
 		if (!is_noun(argv[0]))
 			return cli_usage(cli, "unknown noun '%s'", argv[0]);
@@ -198,7 +234,7 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 		return argc < 2 ? cli_usage(cli, "'%s' needs a verb", argv[0]) :
 		       cli_usage(cli, "unknown verb '%s' of '%s'", argv[1], argv[0]);
 	}
-	if (help || has_word(argc, argv, "--help", "-h"))
+	if (cli->command->help && (help || has_word(argc, argv, "--help", "-h")))
 		return help_command(cli->command);
 	return cli->command->fn(cli, argc - words + 1, argv + words - 1);
 }

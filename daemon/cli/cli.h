@@ -41,6 +41,7 @@ enum cli_exit {
  * @json: print JSON documents
  * @bytes: print sizes as bytes
  * @no_headings: print tables without headings
+ * @raw: print tables without alignment, and with blanks in cells as \x20
  * @error: the first error: {"name":…, "reason":…, …}
  * @command: the entry that is run
  */
@@ -50,6 +51,7 @@ struct cli {
 	bool json;
 	bool bytes;
 	bool no_headings;
+	bool raw;
 	struct json_object *error;
 	const struct cli_command *command;
 };
@@ -60,7 +62,7 @@ struct cli {
  * @verb: second word, NULL if the noun stands alone
  * @fn: does it; @argv[0] is the last word of the verb's name
  * @args: for the usage line
- * @help: one sentence, then further lines for the verb's own --help
+ * @help: one sentence, then further lines for the verb's own --help; NULL to show none
  */
 struct cli_command {
 	const char *noun;
@@ -72,6 +74,12 @@ struct cli_command {
 
 /* Runs a command line, and returns the exit status. */
 int cli_main(int argc, char **argv);
+
+/* The table, ended by an entry without a noun. */
+const struct cli_command *cli_commands(void);
+
+/* The entry of a noun and, if that has verbs, a verb; NULL if there is none. */
+const struct cli_command *cli_find(const char *noun, const char *verb);
 
 int cmd_device_attach(struct cli *cli, int argc, char **argv);
 int cmd_device_detach(struct cli *cli, int argc, char **argv);
@@ -91,8 +99,13 @@ int cmd_checkpoint_remove(struct cli *cli, int argc, char **argv);
 int cmd_changes(struct cli *cli, int argc, char **argv);
 int cmd_backup(struct cli *cli, int argc, char **argv);
 int cmd_restore(struct cli *cli, int argc, char **argv);
+int cmd_verify(struct cli *cli, int argc, char **argv);
 int cmd_call(struct cli *cli, int argc, char **argv);
 int cmd_info(struct cli *cli, int argc, char **argv);
+int cmd_version(struct cli *cli, int argc, char **argv);
+int cmd_metrics(struct cli *cli, int argc, char **argv);
+int cmd_top(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 
 /**
  * cli_fail - tell why, on stderr, and remember the first error for stdout

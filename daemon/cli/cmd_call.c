@@ -14,6 +14,26 @@ static int print_reply(struct json_object *reply, void *data)
 	return 0;
 }
 
+static int keep_reply(struct json_object *reply, void *data)
+{
+	json_object_array_add(data, json_object_get(reply));
+	return 0;
+}
+
+/* One document, as everywhere: an array of the replies. */
+static int call_more(struct cli *cli, const char *method, struct json_object *parameters)
+{
+	_cleanup_json_ struct json_object *replies = json_object_new_array();
+	int r;
+
+	if (!cli->json)
+		return cli_call_more(cli, method, parameters, print_reply, NULL);
+	r = cli_call_more(cli, method, parameters, keep_reply, replies);
+	if (r == 0)
+		output_json(replies, true);
+	return r;
+}
+
 int cmd_call(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
@@ -39,7 +59,7 @@ int cmd_call(struct cli *cli, int argc, char **argv)
 		}
 	}
 	if (more)
-		return cli_call_more(cli, args[0], parameters, print_reply, NULL);
+		return call_more(cli, args[0], parameters);
 	r = cli_call(cli, args[0], parameters, &reply);
 	return r < 0 ? r : print_reply(reply, NULL);
 }
@@ -91,6 +111,5 @@ int cmd_info(struct cli *cli, int argc, char **argv)
 	if (json_object_is_type(interfaces, json_type_array))
 		names = join(interfaces);
 	member_add_string(reply, "names", names);
-	output_object(cli, columns, reply);
-	return 0;
+	return output_object(cli, columns, reply);
 }

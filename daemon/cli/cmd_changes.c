@@ -4,13 +4,16 @@
  *
  * Nothing is printed before the whole list is there and known to be right.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "args.h"
 #include "changes.h"
 #include "output.h"
+#include "picture.h"
 
 static const char *json_text(struct json_object *object)
 {
@@ -68,6 +71,33 @@ static void print_text(const struct changes *changes, bool details)
 	}
 }
 
+/* Offsets are exact, whatever --bytes says. */
+static const struct column columns[] = {
+	{ "OFFSET",	"offset",	COLUMN_COUNT, false },
+	{ "LENGTH",	"length",	COLUMN_COUNT, false },
+	{ "EPOCH",	"epoch",	COLUMN_COUNT, true },
+	{ "DISCARDED",	"discarded",	COLUMN_TEXT, true },
+	{}
+};
+
+static int print_table(struct cli *cli, const struct changes *changes)
+{
+	_cleanup_json_ struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < changes->nr; i++) {
+		const struct extent *e = &changes->extents[i];
+		struct json_object *row = json_object_new_object();
+
+		member_add_number(row, "offset", e->offset_bytes);
+		member_add_number(row, "length", e->length_bytes);
+		if (e->epoch)
+			member_add_number(row, "epoch", e->epoch);
+		json_object_object_add(row, "discarded", json_object_new_boolean(e->discarded));
+		json_object_array_add(rows, row);
+	}
+	return output_table(cli, columns, rows);
+}
+
 static void print(const struct cli *cli, const struct changes *changes, const char *format,
 		  bool details)
 {
@@ -87,11 +117,52 @@ static bool is_format(const char *format)
 	       !strcmp(format, "bmap");
 }
 
+static int print_heatmap(struct cli *cli, const struct changes *changes)
+{
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+	bool has_colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && term &&
+			  strcmp(term, "dumb");
+	int r = picture_print(changes, stdout, output_width(), !strcmp(nl_langinfo(CODESET), "UTF-8"),
+			      has_colour);
+
+	return r < 0 ? cli_fail_errno(cli, r, "draw", "picture") : 0;
+}
+
+/* Under its name only once it is whole. */
+static int write_svg(struct cli *cli, const struct changes *changes, const char *path)
+{
+	_cleanup_free_ char *part = NULL;
+	FILE *f;
+	int r;
+
+	if (!strcmp(path, "-")) {
+		r = picture_svg(changes, stdout);
+		return r < 0 ? cli_fail_errno(cli, r, "draw", "picture") : 0;
+	}
+	if (asprintf(&part, "%s.part", path) < 0)
+		return cli_fail_errno(cli, -ENOMEM, "write", path);
+	f = fopen(part, "we");
+	if (!f)
+		return cli_fail_errno(cli, -errno, "create", part);
+	r = picture_svg(changes, f);
+	if (ferror(f) && r == 0)
+		r = -EIO;
+	if (fclose(f) && r == 0)
+		r = -errno;
+	if (r == 0 && rename(part, path))
+		r = -errno;
+	if (r < 0) {
+		unlink(part);
+		return cli_fail_errno(cli, r, "write", path);
+	}
+	return 0;
+}
+
 int cmd_changes(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_changes_ struct changes changes = {};
-	const char *since = NULL, *generation = NULL, *format = "text";
-	bool details = false;
+	const char *since = NULL, *generation = NULL, *format = NULL, *svg = NULL;
+	bool details = false, heatmap = false;
 	struct arg_number start = {}, max = {};
 	const struct arg_option options[] = {
 		{ "since",	ARG_STRING,	&since },
@@ -100,9 +171,12 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		{ "max",	ARG_NUMBER,	&max },
 		{ "details",	ARG_FLAG,	&details },
 		{ "format",	ARG_STRING,	&format },
+		{ "heatmap",	ARG_FLAG,	&heatmap },
+		{ "svg",	ARG_STRING,	&svg },
 		{}
 	};
 	struct json_object *parameters;
+	bool is_picture, is_table;
 	char **args;
 	int r;
 
@@ -113,6 +187,16 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		return cli_usage(cli, "--since is missing");
 	if (max.given && !max.value)
 		return cli_usage(cli, "--max is 0");
+	is_picture = heatmap || svg;
+	if (is_picture && (format || max.given || start.given || cli->json))
+		return cli_usage(cli, "a picture is of the whole device, and no list: no --format, "
+				 "--start, --max or --json");
+	is_table = !format && cli_wants_table(cli);
+	if (is_table)
+		r = output_check(cli, columns);
+	if (r < 0)
+		return r;
+	format = format ?: "text";
 	if (!is_format(format))
 		return cli_usage(cli, "--format is text, json, map or bmap");
 	/* A shape that is read as the whole device must not be a part of it. */
@@ -126,13 +210,22 @@ int cmd_changes(struct cli *cli, int argc, char **argv)
 		member_add_number(parameters, "start", start.value);
 	if (max.given)
 		member_add_number(parameters, "max", max.value);
-	if (details || !strcmp(format, "map"))
+	if (details || svg || is_table || !strcmp(format, "map"))
 		json_object_object_add(parameters, "details", json_object_new_boolean(true));
 	r = changes_query(cli, parameters, !max.given, &changes);
 	if (r < 0)
 		return r;
 
-	print(cli, &changes, format, details);
+	if (is_table && !is_picture && !cli->json)
+		r = print_table(cli, &changes);
+	else if (!is_picture)
+		print(cli, &changes, format, details);
+	if (heatmap)
+		r = print_heatmap(cli, &changes);
+	if (svg && r == 0)
+		r = write_svg(cli, &changes, svg);
+	if (r < 0)
+		return r;
 	if (changes.next_bytes != UINT64_MAX && !cli->json && strcmp(format, "json"))
 		cli_warn("there is more: go on with --start %" PRIu64, changes.next_bytes);
 	if (changes.uncertain)

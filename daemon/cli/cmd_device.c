@@ -52,6 +52,8 @@ int cmd_device_attach(struct cli *cli, int argc, char **argv)
 	int r;
 
 	r = args_parse(cli, argc, argv, options, 1, 1, &args);
+	if (r >= 0)
+		r = output_check(cli, columns);
 	if (r < 0)
 		return r;
 	parameters = json_object_new_object();
@@ -135,22 +137,24 @@ int cmd_device_describe(struct cli *cli, int argc, char **argv)
 	r = cli_call(cli, "DescribeDevice", parameters, &reply);
 	if (r < 0)
 		return r;
-	if (cli->json)
+	if (cli->json) {
 		output_json(reply, true);
-	else
-		output_object(cli, description, reply);
-	return 0;
+		return 0;
+	}
+	return output_object(cli, description, reply);
 }
 
 /* Calls a method whose only parameter is the device. */
-static int call_with_device(struct cli *cli, int argc, char **argv, const char *method,
-			    struct json_object **ret_reply)
+static int call_with_device(struct cli *cli, int argc, char **argv, const struct column *shown,
+			    const char *method, struct json_object **ret_reply)
 {
 	struct json_object *parameters;
 	char **args;
 	int r;
 
 	r = args_parse(cli, argc, argv, NULL, 1, 1, &args);
+	if (r >= 0)
+		r = output_check(cli, shown);
 	if (r < 0)
 		return r;
 	parameters = json_object_new_object();
@@ -161,7 +165,7 @@ static int call_with_device(struct cli *cli, int argc, char **argv, const char *
 int cmd_device_renew(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
-	int r = call_with_device(cli, argc, argv, "RenewGeneration", &reply);
+	int r = call_with_device(cli, argc, argv, columns, "RenewGeneration", &reply);
 
 	return r < 0 ? r : print_device(cli, reply);
 }
@@ -178,7 +182,7 @@ int cmd_device_writers(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *rows, *other;
-	int r = call_with_device(cli, argc, argv, "ListWriters", &reply);
+	int r = call_with_device(cli, argc, argv, writers, "ListWriters", &reply);
 
 	if (r < 0)
 		return r;

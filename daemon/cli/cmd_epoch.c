@@ -37,13 +37,14 @@ int cmd_epoch_advance(struct cli *cli, int argc, char **argv)
 		{}
 	};
 	char **args;
-	int r;
+	int n, r;
 
-	r = args_parse(cli, argc, argv, options, 1, 64, &args);
+	n = args_parse(cli, argc, argv, options, 1, 64, &args);
+	r = n < 0 ? n : output_check(cli, boundaries);
 	if (r < 0)
 		return r;
 	devices = json_object_new_array();
-	for (int i = 0; i < r; i++)
+	for (int i = 0; i < n; i++)
 		json_object_array_add(devices, json_object_new_string(args[i]));
 	parameters = json_object_new_object();
 	json_object_object_add(parameters, "devices", devices);

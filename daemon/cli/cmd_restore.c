@@ -19,6 +19,7 @@
 #include "copy.h"
 #include "output.h"
 #include "signals.h"
+#include "stream.h"
 
 struct restore {
 	struct cli *cli;
@@ -26,8 +27,13 @@ struct restore {
 	const char *target;
 	bool accept_image;
 	bool force;
+	bool overwrite;
+	unsigned int jobs;
+	char snapshot[SIDECAR_ID_BYTES];
 	uint64_t size_bytes;
 	uint64_t written_bytes;
+	bool checked;
+	bool read_back;
 	struct progress progress;
 };
 
@@ -37,6 +43,7 @@ static const struct column columns[] = {
 	{ "size",	"size",		COLUMN_BYTES, false },
 	{ "copied",	"copied_bytes",	COLUMN_BYTES, false },
 	{ "time",	"duration_ns",	COLUMN_DURATION, false },
+	{ "checked",	"checked_text",	COLUMN_TEXT, false },
 	{ "read back",	"read_back_text", COLUMN_TEXT, false },
 	{}
 };
@@ -55,6 +62,20 @@ static int refuse(struct restore *restore, const char *name, const char *path, c
 
 	member_add_string(members, "path", path);
 	return cli_fail(restore->cli, name, members, "%s: %s", path, reason);
+}
+
+static struct json_object *target_member(const struct restore *restore)
+{
+	struct json_object *members = json_object_new_object();
+
+	member_add_string(members, "path", restore->target);
+	return members;
+}
+
+static void free_probe(blkid_probe *probe)
+{
+	if (*probe)
+		blkid_free_probe(*probe);
 }
 
 static int fail_copy(struct restore *restore, int r, const char *doing)
@@ -111,10 +132,42 @@ static int check_image(struct restore *restore, int image_fd)
 			 "an update of it did not end; an incremental backup repairs it");
 	else if (r == 0)
 		r = check_untouched(restore, &sidecar, image_fd);
+	strcpy(restore->snapshot, sidecar.snapshot);
 	if (r == 0 && sidecar.uncertain)
 		cli_warn("%s was made from change lists that may have lacked writes",
 			 restore->image);
 	return r;
+}
+
+/* The image is read once more than it would have to be, before it is too late. */
+static int check_sums(struct restore *restore, int image_fd)
+{
+	_cleanup_(sums_done) struct sums sums = {};
+	struct copy copy = { .jobs = restore->jobs, .progress = show_progress, .data = restore };
+	const char *reason;
+	uint64_t offset;
+	char text[80];
+	int r;
+
+	r = sums_read(restore->image, &sums, &reason);
+	if (r < 0 || strcmp(sums.snapshot, restore->snapshot) ||
+	    sums.size_bytes != restore->size_bytes) {
+		cli_warn("%s: whether it is damaged is not known: %s", restore->image,
+			 r == -ENOENT ? "it has no checksums" :
+			 r < 0 ? reason : "its checksums are of another backup");
+		return 0;
+	}
+	progress_start(&restore->progress, "check", restore->size_bytes);
+	r = sums_compare(&sums, &copy, image_fd, &offset);
+	progress_end(&restore->progress);
+	if (r < 0)
+		return fail_copy(restore, r, "check");
+	if (r == 0) {
+		restore->checked = true;
+		return 0;
+	}
+	snprintf(text, sizeof(text), "it is damaged in the MiB at byte %" PRIu64, offset);
+	return mind(restore, "ImageDamaged", text);
 }
 
 static int open_image(struct restore *restore, int *ret_fd)
@@ -195,7 +248,7 @@ static int open_target(struct restore *restore, int image_fd, int *ret_fd)
 
 	if (stat(restore->target, &target))
 		return cli_fail_errno(restore->cli, -errno, "open", restore->target);
-	if (fstat(image_fd, &image) == 0 && image.st_ino == target.st_ino &&
+	if (image_fd >= 0 && fstat(image_fd, &image) == 0 && image.st_ino == target.st_ino &&
 	    image.st_dev == target.st_dev)
 		return cli_usage(restore->cli, "the image and the target are the same file");
 	if (S_ISBLK(target.st_mode))
@@ -206,6 +259,32 @@ static int open_target(struct restore *restore, int image_fd, int *ret_fd)
 	if (*ret_fd < 0)
 		return cli_fail_errno(restore->cli, -errno, "open", restore->target);
 	return check_size(restore, *ret_fd);
+}
+
+/* What would be lost, of a device that is not the one that the image is of. */
+static int check_content(struct restore *restore, int fd)
+{
+	_cleanup_(free_probe) blkid_probe probe = NULL;
+	char what[128] = "something that has a name";
+	const char *type = NULL;
+	struct stat st;
+
+	if (restore->overwrite || fstat(fd, &st) || !S_ISBLK(st.st_mode))
+		return 0;
+	probe = blkid_new_probe();
+	if (!probe || blkid_probe_set_device(probe, fd, 0, 0))
+		return cli_fail_errno(restore->cli, -ENOMEM, "look at", restore->target);
+	blkid_probe_enable_superblocks(probe, true);
+	blkid_probe_enable_partitions(probe, true);
+	if (blkid_do_safeprobe(probe) == 1)	/* nothing was found */
+		return 0;
+	if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == 0)
+		snprintf(what, sizeof(what), "%s", type);
+	else if (blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL) == 0)
+		snprintf(what, sizeof(what), "a partition table (%s)", type);
+	return cli_fail(restore->cli, "DeviceBusy", target_member(restore),
+			"%s: it holds %s; use --overwrite if that is to be lost", restore->target,
+			what);
 }
 
 static int write_target(struct restore *restore, int image_fd, int target_fd)
@@ -224,7 +303,7 @@ static int write_target(struct restore *restore, int image_fd, int target_fd)
 
 static int read_back(struct restore *restore, int image_fd, int target_fd)
 {
-	struct copy copy = { .progress = show_progress, .data = restore };
+	struct copy copy = { .jobs = restore->jobs, .progress = show_progress, .data = restore };
 	_cleanup_close_ int again_fd = -1;
 	struct json_object *members;
 	uint64_t size_bytes, offset;
@@ -240,8 +319,10 @@ static int read_back(struct restore *restore, int image_fd, int target_fd)
 	progress_end(&restore->progress);
 	if (r < 0)
 		return fail_copy(restore, r, "read back");
-	if (r == 0)
+	if (r == 0) {
+		restore->read_back = true;
 		return 0;
+	}
 	members = json_object_new_object();
 	member_add_string(members, "device", restore->target);
 	member_add_number(members, "offset", offset);
@@ -249,7 +330,81 @@ static int read_back(struct restore *restore, int image_fd, int target_fd)
 			"%s differs from the image at byte %" PRIu64, restore->target, offset);
 }
 
-static int run(struct restore *restore)
+/*
+ * Is the image a stream?  Standard input is nothing else; of a file its first bytes tell.
+ */
+static int open_stream(struct restore *restore, struct stream *stream, int *ret_fd)
+{
+	char start[sizeof(STREAM_MAGIC) - 1];
+	int r;
+
+	if (!strcmp(restore->image, "-")) {
+		if (isatty(STDIN_FILENO))
+			return cli_usage(restore->cli, "a terminal is no backup");
+		*ret_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	} else {
+		*ret_fd = open(restore->image, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (*ret_fd >= 0 && (pread(*ret_fd, start, sizeof(start), 0) != sizeof(start) ||
+				     !stream_is(start)))
+			return 0;
+	}
+	if (*ret_fd < 0)
+		return strcmp(restore->image, "-") ? 0 :	/* others find the words for it */
+		       cli_fail_errno(restore->cli, -errno, "read", "standard input");
+	r = stream_open(stream, *ret_fd);
+	if (r == -EBADMSG)
+		return refuse(restore, "ImageDamaged", restore->image, stream->fault);
+	if (r < 0)
+		return cli_fail_errno(restore->cli, r, "read", restore->image);
+	restore->size_bytes = stream->head.size_bytes;
+	return 1;
+}
+
+static int receive_to_device(struct restore *restore, struct receive *receive)
+{
+	_cleanup_close_ int target_fd = -1;
+	int r;
+
+	if (receive->stream->has_base)
+		return cli_fail(restore->cli, "DeviceUnsupported", target_member(restore),
+				"%s: whether a device shows the epoch that the stream goes on from is "
+				"not known; bring an image up to date with it, and restore that",
+				restore->target);
+	r = restore->force ? 0 : check_attached(restore);
+	if (r == 0)
+		r = open_target(restore, -1, &target_fd);
+	if (r == 0)
+		r = check_content(restore, target_fd);
+	if (r == 0)
+		r = receive_device(receive, target_fd);
+	restore->read_back = r == 0;
+	return r;
+}
+
+static int run_stream(struct restore *restore, struct stream *stream)
+{
+	struct receive receive = {
+		.cli = restore->cli, .stream = stream, .target = restore->target,
+		.jobs = restore->jobs,
+	};
+	struct stat st;
+	int r;
+
+	signals_catch();
+	if (stream->head.uncertain)
+		cli_warn("the stream was made while writes may have been missed: %s",
+			 stream->reason ?: "no reason given");
+	if (stat(restore->target, &st) == 0 && S_ISBLK(st.st_mode))
+		r = receive_to_device(restore, &receive);
+	else
+		r = receive_image(&receive);
+	restore->written_bytes = receive.written_bytes;
+	restore->checked = r == 0;
+	sums_done(&receive.sums);
+	return r;
+}
+
+static int run_image(struct restore *restore)
 {
 	_cleanup_close_ int image_fd = -1, target_fd = -1;
 	int r;
@@ -259,20 +414,40 @@ static int run(struct restore *restore)
 		r = check_attached(restore);
 	if (r == 0)
 		r = open_target(restore, image_fd, &target_fd);
+	if (r == 0)
+		r = check_content(restore, target_fd);
 	if (r < 0)
 		return r;
 	signals_catch();
+	if (*restore->snapshot)
+		r = check_sums(restore, image_fd);
+	if (r < 0)
+		return r;
 	r = write_target(restore, image_fd, target_fd);
 	return r < 0 ? r : read_back(restore, image_fd, target_fd);
+}
+
+static int run(struct restore *restore)
+{
+	_cleanup_(stream_done) struct stream stream = {};
+	_cleanup_close_ int stream_fd = -1;
+	int r = open_stream(restore, &stream, &stream_fd);
+
+	if (r == 0)
+		return run_image(restore);
+	return r < 0 ? r : run_stream(restore, &stream);
 }
 
 int cmd_restore(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *object = NULL;
+	struct arg_number jobs = { .value = COPY_JOBS };
 	struct restore restore = { .cli = cli };
 	const struct arg_option options[] = {
 		{ "accept-image", ARG_FLAG, &restore.accept_image },
 		{ "force", ARG_FLAG, &restore.force },
+		{ "overwrite", ARG_FLAG, &restore.overwrite },
+		{ "j|jobs", ARG_NUMBER, &jobs },
 		{}
 	};
 	uint64_t start_ns = now_ns();
@@ -280,6 +455,11 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 	int r;
 
 	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r >= 0)
+		r = output_check(cli, columns);
+	if (r < 0)
+		return r;
+	r = check_jobs(cli, &jobs, &restore.jobs);
 	if (r < 0)
 		return r;
 	restore.image = args[0];
@@ -293,12 +473,13 @@ int cmd_restore(struct cli *cli, int argc, char **argv)
 	member_add_number(object, "size", restore.size_bytes);
 	member_add_number(object, "copied_bytes", restore.written_bytes);
 	member_add_number(object, "duration_ns", now_ns() - start_ns);
-	json_object_object_add(object, "read_back", json_object_new_boolean(true));
+	json_object_object_add(object, "checked", json_object_new_boolean(restore.checked));
+	json_object_object_add(object, "read_back", json_object_new_boolean(restore.read_back));
 	if (cli->json) {
 		output_json(object, true);
 		return 0;
 	}
-	member_add_string(object, "read_back_text", "yes");
-	output_object(cli, columns, object);
-	return 0;
+	member_add_string(object, "checked_text", restore.checked ? "yes" : "no");
+	member_add_string(object, "read_back_text", restore.read_back ? "yes" : "no");
+	return output_object(cli, columns, object);
 }

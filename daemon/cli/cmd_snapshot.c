@@ -25,6 +25,10 @@ static const struct column columns[] = {
 	{ "REASON",	"reason",	COLUMN_TEXT,	true },
 	{ "GATE",	"gate_bios",	COLUMN_COUNT,	true },
 	{ "TRACK",	"track_bios",	COLUMN_COUNT,	true },
+	{ "OFFSET",	"disk_offset",	COLUMN_BYTES,	true },
+	{ "INDEX",	"index_bytes",	COLUMN_BYTES,	true },
+	{ "DROPPED",	"dropped_discards", COLUMN_COUNT, true },
+	{ "WRITABLE",	"writable",	COLUMN_TEXT,	true },
 	{}
 };
 
@@ -72,8 +76,9 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 	int n, r;
 
 	n = args_parse(cli, argc, argv, options, 1, INT_MAX, &args);
-	if (n < 0)
-		return n;
+	r = n < 0 ? n : output_check(cli, columns);
+	if (r < 0)
+		return r;
 	devices = json_object_new_array();
 	for (int i = 0; i < n; i++)
 		json_object_array_add(devices, json_object_new_string(args[i]));

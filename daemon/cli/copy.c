@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "cli.h"
 #include "copy.h"
+#include "pieces.h"
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -136,9 +138,12 @@ static int punch(int fd, uint64_t offset, uint64_t length)
 	return r ? -EOPNOTSUPP : 0;
 }
 
-/* Writes @length bytes that belong at @offset: runs of data, and of zeros. */
-static int put_runs(struct copy *copy, int fd, const char *data, uint64_t offset,
-		    uint64_t length, bool target_is_zero)
+/*
+ * Writes @length bytes that belong at @offset: runs of data, and of zeros.  Adds to
+ * @written what is no zeros made by a hole.
+ */
+static int put_runs(int fd, const char *data, uint64_t offset, uint64_t length,
+		    bool target_is_zero, uint64_t *written)
 {
 	uint64_t at = 0;
 
@@ -162,7 +167,7 @@ static int put_runs(struct copy *copy, int fd, const char *data, uint64_t offset
 		if (!zero || (!target_is_zero && punch(fd, offset + at, run) < 0)) {
 			r = write_all(fd, data + at, run, offset + at);
 			if (r == 0)
-				copy->written_bytes += run;
+				*written += run;
 		}
 		if (r < 0)
 			return r;
@@ -177,33 +182,86 @@ static int step(struct copy *copy, uint64_t length)
 	return copy->progress ? copy->progress(copy->data, copy->done_bytes) : 0;
 }
 
+/**
+ * struct range - work that is done in pieces, perhaps several at once
+ * @a_fd: is read
+ * @b_fd: is read too, or written; or -1
+ * @offset: of a difference that was found, the lowest
+ * @lock: for @offset and the counters of @copy
+ */
+struct range {
+	struct copy *copy;
+	int a_fd;
+	int b_fd;
+	bool target_is_zero;
+	uint64_t offset;
+	pthread_mutex_t lock;
+};
+
+static int step_locked(struct range *range, uint64_t length, uint64_t written)
+{
+	int r;
+
+	pthread_mutex_lock(&range->lock);
+	range->copy->written_bytes += written;
+	r = step(range->copy, length);
+	pthread_mutex_unlock(&range->lock);
+	return r;
+}
+
+int copy_read(int fd, uint64_t start, uint64_t stop, char **ret_buffer, const char **ret_bytes)
+{
+	/* pieces end at multiples of the buffer's size, but the first may begin anywhere */
+	uint64_t first = start & ~(uint64_t)(COPY_BLOCK_BYTES - 1);
+
+	*ret_buffer = new_buffer();
+	if (!*ret_buffer)
+		return -ENOMEM;
+	*ret_bytes = *ret_buffer + (start - first);
+	return read_blocks(fd, *ret_buffer, first, stop);
+}
+
+int copy_write(struct copy *copy, int fd, const char *data, uint64_t offset, uint64_t length,
+	       bool target_is_zero)
+{
+	return put_runs(fd, data, offset, length, target_is_zero, &copy->written_bytes);
+}
+
+static int copy_piece(void *data, uint64_t offset, uint64_t stop)
+{
+	_cleanup_free_ char *buffer = NULL;
+	struct range *range = data;
+	const char *bytes = NULL;
+	uint64_t written = 0;
+	int r;
+
+	r = copy_read(range->a_fd, offset, stop, &buffer, &bytes);
+	if (r < 0)
+		return r;
+	if (range->copy->seen)
+		range->copy->seen(range->copy->seen_data, offset, bytes, stop - offset);
+	if (range->b_fd >= 0)
+		r = put_runs(range->b_fd, bytes, offset, stop - offset, range->target_is_zero,
+			     &written);
+	return r < 0 ? r : step_locked(range, stop - offset, written);
+}
+
 static int copy_range_of(struct copy *copy, int from_fd, int to_fd, uint64_t offset,
 			 uint64_t length, bool target_is_zero)
 {
-	_cleanup_free_ char *buffer = new_buffer();
-	uint64_t end = offset + length;
+	struct range range = {
+		.copy = copy, .a_fd = from_fd, .b_fd = to_fd, .target_is_zero = target_is_zero,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
 
-	if (!buffer)
-		return -ENOMEM;
-	if (end < offset)
+	if (offset + length < offset)
 		return -EOVERFLOW;
-	while (offset < end) {
-		uint64_t start = offset & ~(uint64_t)(COPY_BLOCK_BYTES - 1);
-		/* pieces end at multiples of the buffer's size */
-		uint64_t stop = min_u64(end, (offset | (COPY_BUFFER_BYTES - 1)) + 1);
-		int r;
+	return pieces_run(copy->jobs, COPY_BUFFER_BYTES, offset, offset + length, copy_piece, &range);
+}
 
-		r = read_blocks(from_fd, buffer, start, stop);
-		if (r == 0)
-			r = put_runs(copy, to_fd, buffer + (offset - start), offset,
-				     stop - offset, target_is_zero);
-		if (r == 0)
-			r = step(copy, stop - offset);
-		if (r < 0)
-			return r;
-		offset = stop;
-	}
-	return 0;
+int copy_look(struct copy *copy, int fd, uint64_t size)
+{
+	return copy_range_of(copy, fd, -1, 0, size, false);
 }
 
 int copy_new(struct copy *copy, int from_fd, int to_fd, uint64_t offset, uint64_t length)
@@ -238,7 +296,7 @@ static int zero_piece(int fd, bool is_device, const char *zeros, uint64_t offset
 	return 0;
 }
 
-static int zero_range(struct copy *copy, int fd, uint64_t offset, uint64_t length)
+int copy_zeros(struct copy *copy, int fd, uint64_t offset, uint64_t length)
 {
 	enum { PIECE_BYTES = 64 << 20 };	/* between two looks for a signal */
 	_cleanup_free_ char *zeros = new_buffer();
@@ -300,7 +358,7 @@ int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size)
 			return -errno;
 		start = data < 0 ? size : min_u64(data, size);	/* ENXIO: all hole */
 		if (start > at)
-			r = zero_range(copy, to_fd, at, start - at);
+			r = copy_zeros(copy, to_fd, at, start - at);
 		if (r < 0)
 			return r;
 		if (start == size)
@@ -326,29 +384,39 @@ static uint64_t first_difference(const char *a, const char *b, uint64_t length)
 	return i;
 }
 
-int copy_compare(struct copy *copy, int a_fd, int b_fd, uint64_t size, uint64_t *ret_offset)
+static int compare_piece(void *data, uint64_t start, uint64_t stop)
 {
 	_cleanup_free_ char *a = new_buffer(), *b = new_buffer();
+	struct range *range = data;
+	int r;
 
 	if (!a || !b)
 		return -ENOMEM;
-	for (uint64_t at = 0; at < size;) {
-		uint64_t end = min_u64(size, at + COPY_BUFFER_BYTES);
-		int r;
+	r = read_blocks(range->a_fd, a, start, stop);
+	if (r == 0)
+		r = read_blocks(range->b_fd, b, start, stop);
+	if (r < 0)
+		return r;
+	if (memcmp(a, b, stop - start)) {
+		uint64_t offset = start + first_difference(a, b, stop - start);
 
-		r = read_blocks(a_fd, a, at, end);
-		if (r == 0)
-			r = read_blocks(b_fd, b, at, end);
-		if (r < 0)
-			return r;
-		if (memcmp(a, b, end - at)) {
-			*ret_offset = at + first_difference(a, b, end - at);
-			return 1;
-		}
-		r = step(copy, end - at);
-		if (r < 0)
-			return r;
-		at = end;
+		pthread_mutex_lock(&range->lock);
+		range->offset = min_u64(range->offset, offset);
+		pthread_mutex_unlock(&range->lock);
+		return 1;
 	}
-	return 0;
+	return step_locked(range, stop - start, 0);
+}
+
+int copy_compare(struct copy *copy, int a_fd, int b_fd, uint64_t size, uint64_t *ret_offset)
+{
+	struct range range = {
+		.copy = copy, .a_fd = a_fd, .b_fd = b_fd, .offset = UINT64_MAX,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	int r = pieces_run(copy->jobs, COPY_BUFFER_BYTES, 0, size, compare_piece, &range);
+
+	if (r == 1)
+		*ret_offset = range.offset;
+	return r;
 }

@@ -13,18 +13,26 @@
 
 enum {
 	COPY_BUFFER_BYTES	= 1 << 20,
+	COPY_JOBS		= 4,	/* at once, unless told otherwise */
 	COPY_BLOCK_BYTES	= 4096,	/* unit in which zeros are found, and of direct reads */
 };
 
 /**
  * struct copy - one piece of work
- * @progress: called after each piece, with the bytes done since the start of
+ * @jobs: how many pieces are worked on at once; 0 is one
+ * @seen: shown each piece that was read, before it is written; with several jobs, several
+ *        at once; may be NULL
+ * @seen_data: for @seen
+ * @progress: called after each piece, one call at a time, with the bytes done since the start of
  *            the work; a negative return ends the work; may be NULL
  * @data: for @progress
  * @done_bytes: read or, with copy_expand(), zeroed so far
  * @written_bytes: written so far that are not zeros made by a hole
  */
 struct copy {
+	unsigned int jobs;
+	void (*seen)(void *data, uint64_t offset, const void *bytes, uint64_t length);
+	void *seen_data;
 	int (*progress)(void *data, uint64_t done_bytes);
 	void *data;
 	uint64_t done_bytes;
@@ -68,6 +76,26 @@ int copy_patch(struct copy *copy, int from_fd, int to_fd, uint64_t offset, uint6
  * Return: as copy_new().
  */
 int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size);
+
+/**
+ * copy_read - read a piece
+ * @start, @stop: at most COPY_BUFFER_BYTES, within one multiple of that
+ * @ret_buffer: to be freed, whatever is returned
+ * @ret_bytes: in it, of @start
+ *
+ * Return: as copy_new().
+ */
+int copy_read(int fd, uint64_t start, uint64_t stop, char **ret_buffer, const char **ret_bytes);
+
+/* Writes what belongs at @offset; zeros as copy_new() or copy_patch() do. */
+int copy_write(struct copy *copy, int fd, const char *data, uint64_t offset, uint64_t length,
+	       bool target_is_zero);
+
+/* Makes a range read as zeros, for sure. */
+int copy_zeros(struct copy *copy, int fd, uint64_t offset, uint64_t length);
+
+/* Reads the first @size bytes, for copy->seen alone.  Return: as copy_new(). */
+int copy_look(struct copy *copy, int fd, uint64_t size);
 
 /**
  * copy_compare - compare the first bytes of two descriptors

@@ -13,49 +13,9 @@ static const struct {
 	const char *name;
 	enum cli_exit status;
 } exits[] = {
-	/* of include/io.bpfsnap.varlink, in its order */
-	{ "DeviceNotFound",	EXIT_NOT_FOUND },
-	{ "DeviceUnsupported",	EXIT_FAILED },
-	{ "DeviceBusy",		EXIT_BUSY },
-	{ "DeviceChanged",	EXIT_INVALID },
-	{ "AlreadyAttached",	EXIT_BUSY },
-	{ "NotAttached",	EXIT_NOT_FOUND },
-	{ "DrainTimeout",	EXIT_BUSY },
-	{ "FreezeFailed",	EXIT_FAILED },
-	{ "HookFailed",		EXIT_FAILED },
-	{ "SnapshotNotFound",	EXIT_NOT_FOUND },
-	{ "SnapshotBusy",	EXIT_BUSY },
-	{ "StorageUnsuitable",	EXIT_FAILED },
-	{ "GenerationChanged",	EXIT_INVALID },
-	{ "EpochOutOfRange",	EXIT_INVALID },
-	{ "EpochsExhausted",	EXIT_FAILED },
-	{ "CheckpointNotFound",	EXIT_NOT_FOUND },
-	{ "CheckpointExists",	EXIT_BUSY },
-	{ "TooManyCheckpoints",	EXIT_FAILED },
-	{ "TrackerUnavailable",	EXIT_FAILED },
-	{ "ModuleUnavailable",	EXIT_FAILED },
-	{ "SystemFailure",	EXIT_FAILED },
-	/* of every Varlink service */
-	{ "PermissionDenied",	EXIT_DENIED },
-	{ "InvalidParameter",	EXIT_USAGE },
-	{ "InterfaceNotFound",	EXIT_NOT_FOUND },
-	{ "MethodNotFound",	EXIT_NOT_FOUND },
-	{ "MethodNotImplemented", EXIT_FAILED },
-	{ "ExpectedMore",	EXIT_USAGE },
-	/* of the command itself */
-	{ "Usage",		EXIT_USAGE },
-	{ "DaemonUnreachable",	EXIT_UNREACHABLE },
-	{ "BadReply",		EXIT_FAILED },
-	{ "FileNotFound",	EXIT_NOT_FOUND },
-	{ "ImageBusy",		EXIT_BUSY },
-	{ "ImageInvalid",	EXIT_INVALID },
-	{ "ImageIncomplete",	EXIT_INVALID },
-	{ "SnapshotFailed",	EXIT_INVALID },
-	{ "SinceTooNew",	EXIT_INVALID },
-	{ "SizeChanged",	EXIT_INVALID },
-	{ "Uncertain",		EXIT_INVALID },
-	{ "VerificationFailed",	EXIT_INVALID },
-	{ "Interrupted",	EXIT_FAILED },
+#define ERROR(name, status) { #name, status },
+#include "errors.def"
+#undef ERROR
 };
 
 enum cli_exit cli_exit_of(const char *name)

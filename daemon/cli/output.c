@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "output.h"
@@ -23,6 +24,20 @@ uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+unsigned int output_width(void)
+{
+	enum { OTHERWISE = 80, MOST = 1000 };
+	const char *columns = getenv("COLUMNS");
+	unsigned long wanted = columns ? strtoul(columns, NULL, 10) : 0;
+	struct winsize size;
+
+	if (wanted > 0 && wanted <= MOST)
+		return (unsigned int)wanted;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	return OTHERWISE;
 }
 
 void human_size(char *ret, size_t room_bytes, uint64_t bytes)
@@ -50,14 +65,25 @@ static void format_time(char *ret, size_t room_bytes, uint64_t ns)
 		snprintf(ret, room_bytes, "%" PRIu64, ns);
 }
 
+static const uint64_t MINUTE_NS = 60ull * 1000000000, HOUR_NS = 3600ull * 1000000000;
+
 static void format_duration(char *ret, size_t room_bytes, uint64_t ns)
 {
 	if (ns < 1000000)
 		snprintf(ret, room_bytes, "%.1fus", ns / 1e3);
 	else if (ns < 1000000000)
 		snprintf(ret, room_bytes, "%.1fms", ns / 1e6);
-	else
+	else if (ns < MINUTE_NS * 2)
 		snprintf(ret, room_bytes, "%.2fs", ns / 1e9);
+	else if (ns < HOUR_NS * 2)
+		snprintf(ret, room_bytes, "%um%02us", (unsigned int)(ns / MINUTE_NS),
+			 (unsigned int)(ns % MINUTE_NS / 1000000000));
+	else if (ns < HOUR_NS * 48)
+		snprintf(ret, room_bytes, "%uh%02um", (unsigned int)(ns / HOUR_NS),
+			 (unsigned int)(ns % HOUR_NS / MINUTE_NS));
+	else
+		snprintf(ret, room_bytes, "%ud%02uh", (unsigned int)(ns / HOUR_NS / 24),
+			 (unsigned int)(ns / HOUR_NS % 24));
 }
 
 /* Text of a cell, in @room or in the object. */
@@ -92,43 +118,63 @@ static const char *cell_text(const struct cli *cli, const struct column *column,
 	return room;
 }
 
-static int find_column(struct cli *cli, const struct column *columns, const char *name,
-		       size_t length, const struct column **ret)
+/* Names the columns that there are, so that nobody has to look them up. */
+static int refuse_column(struct cli *cli, const struct column *columns, const char *name,
+			 size_t length)
 {
-	for (; columns->name; columns++) {
-		if (strlen(columns->name) == length && !strncasecmp(columns->name, name, length)) {
-			*ret = columns;
-			return 0;
-		}
-	}
-	return cli_usage(cli, "--output: there is no column '%.*s'", (int)length, name);
+	_cleanup_free_ char *names = NULL;
+	size_t names_len = 0;
+	FILE *f = open_memstream(&names, &names_len);
+
+	if (!f)
+		return cli_fail_errno(cli, -ENOMEM, "format", "table");
+	for (const struct column *c = columns; c->name; c++)
+		fprintf(f, "%s%s", c == columns ? "" : ",", c->name);
+	fclose(f);
+	return cli_usage(cli, "--output: there is no column '%.*s' among %s", (int)length, name,
+			 names);
 }
 
-/* Which columns, in which order: the number of them. */
+/* Which columns, in which order: the number of them.  "+A,B" adds to the default ones. */
 static int choose(struct cli *cli, const struct column *columns, const struct column **ret)
 {
 	const char *names = cli->columns;
 	int n = 0;
 
-	if (!names) {
-		for (; columns->name; columns++) {
-			if (!columns->hidden)
-				ret[n++] = columns;
-		}
+	for (const struct column *c = columns; c->name && (!names || *names == '+'); c++) {
+		if (!c->hidden)
+			ret[n++] = c;
+	}
+	if (!names)
 		return n;
-	}
-	for (;;) {
+	for (names += *names == '+';; names++) {
 		size_t length = strcspn(names, ",");
-		int r = find_column(cli, columns, names, length, &ret[n]);
+		const struct column *c = columns;
 
-		if (r < 0)
-			return r;
-		if (!names[length])
-			return n + 1;
-		if (++n == MAX_COLUMNS)
+		while (c->name && (strlen(c->name) != length || strncasecmp(c->name, names, length)))
+			c++;
+		if (!c->name)
+			return refuse_column(cli, columns, names, length);
+		if (n == MAX_COLUMNS)
 			return cli_usage(cli, "--output: too many columns");
-		names += length + 1;
+		ret[n++] = c;
+		names += length;
+		if (!*names)
+			return n;
 	}
+}
+
+int output_check(struct cli *cli, const struct column *columns)
+{
+	const struct column *shown[MAX_COLUMNS];
+	int n = cli->json ? 0 : choose(cli, columns, shown);
+
+	return n < 0 ? n : 0;
+}
+
+bool cli_wants_table(const struct cli *cli)
+{
+	return cli->columns || cli->raw || cli->no_headings;
 }
 
 static void free_table(struct libscols_table **table)
@@ -151,6 +197,7 @@ int output_table(struct cli *cli, const struct column *columns, struct json_obje
 	if (!table)
 		return cli_fail_errno(cli, -ENOMEM, "format", "table");
 	scols_table_enable_noheadings(table, cli->no_headings);
+	scols_table_enable_raw(table, cli->raw);
 	for (int i = 0; i < n; i++) {
 		int flags = shown[i]->kind == COLUMN_COUNT || shown[i]->kind == COLUMN_BYTES ?
 			    SCOLS_FL_RIGHT : 0;
@@ -171,10 +218,16 @@ int output_table(struct cli *cli, const struct column *columns, struct json_obje
 	return 0;
 }
 
-void output_object(struct cli *cli, const struct column *columns, struct json_object *object)
+int output_object(struct cli *cli, const struct column *columns, struct json_object *object)
 {
 	int width = 0;
 
+	if (cli_wants_table(cli)) {
+		_cleanup_json_ struct json_object *rows = json_object_new_array();
+
+		json_object_array_add(rows, json_object_get(object));
+		return output_table(cli, columns, rows);
+	}
 	for (const struct column *c = columns; c->name; c++) {
 		int length = strlen(c->name);
 
@@ -188,6 +241,7 @@ void output_object(struct cli *cli, const struct column *columns, struct json_ob
 		printf("%s:%*s %s\n", columns->name, width - (int)strlen(columns->name), "",
 		       cell_text(cli, columns, object, room));
 	}
+	return 0;
 }
 
 void output_json(struct json_object *document, bool pretty)
@@ -196,33 +250,4 @@ void output_json(struct json_object *document, bool pretty)
 
 	puts(json_object_to_json_string_ext(document,
 					    flags | (pretty ? JSON_C_TO_STRING_PRETTY : 0)));
-}
-
-void progress_start(struct progress *progress, const char *what, uint64_t total_bytes)
-{
-	*progress = (struct progress) {
-		.what = what, .total_bytes = total_bytes, .start_ns = now_ns(),
-	};
-}
-
-void progress_show(struct progress *progress, uint64_t done_bytes)
-{
-	enum { PATIENCE_NS = 1000000000, PERIOD_NS = 200000000 };
-	uint64_t now = now_ns();
-	char size[CELL_BYTES];
-
-	if (now - progress->start_ns < PATIENCE_NS || now - progress->shown_ns < PERIOD_NS ||
-	    !progress->total_bytes || !isatty(STDERR_FILENO))
-		return;
-	progress->shown_ns = now;
-	human_size(size, sizeof(size), progress->total_bytes);
-	fprintf(stderr, "\r%s: %3.0f %% of %s\033[K", progress->what,
-		100.0 * done_bytes / progress->total_bytes, size);
-}
-
-void progress_end(struct progress *progress)
-{
-	if (progress->shown_ns)
-		fputs("\r\033[K", stderr);
-	progress->shown_ns = 0;
 }

@@ -15,6 +15,7 @@
 static const char *const states[] = {
 	[SIDECAR_COMPLETE] = "complete",
 	[SIDECAR_PATCHING] = "patching",
+	[SIDECAR_COPYING] = "copying",
 };
 
 /*
@@ -149,6 +150,11 @@ int sidecar_parse(const char *text, size_t length_bytes, struct sidecar *ret,
 	*ret_reason = "state is missing or malformed";
 	if (take_state(object, &sidecar.state))
 		return -EBADMSG;
+	*ret_reason = "done is missing or malformed";
+	if (sidecar.state == SIDECAR_COPYING &&
+	    (!member_number(object, "done", &sidecar.done_bytes) ||
+	     sidecar.done_bytes > sidecar.size_bytes))
+		return -EBADMSG;
 	*ret_reason = "created_ns is missing or malformed";
 	if (!member_number(object, "created_ns", &sidecar.created_ns))
 		return -EBADMSG;
@@ -220,6 +226,8 @@ static struct json_object *to_json(const struct sidecar *sidecar)
 	member_add_number(object, "image_inode", sidecar->image_inode);
 	member_add_number(object, "image_mtime_ns", sidecar->image_mtime_ns);
 	member_add_number(object, "image_ctime_ns", sidecar->image_ctime_ns);
+	if (sidecar->state == SIDECAR_COPYING)
+		member_add_number(object, "done", sidecar->done_bytes);
 	if (sidecar->uncertain)
 		json_object_object_add(object, "uncertain", json_object_new_boolean(true));
 	return object;

@@ -24,6 +24,7 @@ enum {
 enum sidecar_state {
 	SIDECAR_COMPLETE,	/* the image shows the snapshot */
 	SIDECAR_PATCHING,	/* a mix of the instant that @since ended and a later one */
+	SIDECAR_COPYING,	/* the first @done_bytes are that; the rest is still to be copied */
 };
 
 /* Is a file the one that its sidecar was written for? */
@@ -43,6 +44,7 @@ enum sidecar_match {
  * @since: epoch; blocks not marked later than it are right in the image
  * @snapshot: id of the snapshot it was made from, or is being made from
  * @state: see there
+ * @done_bytes: of SIDECAR_COPYING; else 0
  * @created_ns: time of the snapshot, ns since 1970
  * @uncertain: made from change lists that may lack writes
  * @image_inode, @image_mtime_ns, @image_ctime_ns: of the image after the last write
@@ -56,6 +58,7 @@ struct sidecar {
 	uint32_t since;
 	char snapshot[SIDECAR_ID_BYTES];
 	enum sidecar_state state;
+	uint64_t done_bytes;
 	uint64_t created_ns;
 	bool uncertain;
 	uint64_t image_inode;

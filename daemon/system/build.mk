@@ -30,6 +30,7 @@ install-daemon: $(B)/bpfsnapd $(B)/bpfsnapd.service
 
 install-command: $(B)/bpfsnap
 	$(put) 755 $(B)/bpfsnap $(DESTDIR)$(bindir)/bpfsnap
+	$(put) 644 daemon/cli/bpfsnap.bash $(DESTDIR)$(datadir)/bash-completion/completions/bpfsnap
 
 install-man:
 	$(Q)set -e; for page in docs/man/*.[0-9]; do \

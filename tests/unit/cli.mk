@@ -21,13 +21,18 @@ $(addprefix $(CLI_UNIT_DIR)/t_cli_,backup refuse): private CLI_UNIT_WRAP := \
 # What t_cli_order traces.
 $(CLI_UNIT_DIR)/t_cli_order: private CLI_UNIT_WRAP := $(addprefix -Wl$(comma)--wrap=,\
 	fsync rename unlink fallocate pwrite write open)
+# Where a run is interrupted.
+$(CLI_UNIT_DIR)/t_cli_resume: private CLI_UNIT_WRAP := \
+	-Wl,--wrap=copy_patch -Wl,--wrap=copy_new -Wl,--wrap=ftruncate
+# Which options a verb takes.
+$(CLI_UNIT_DIR)/t_cli_surface: private CLI_UNIT_WRAP := -Wl,--wrap=args_parse
 
 $(CLI_UNIT_TESTS): $(CLI_UNIT_DIR)/%: tests/unit/%.c $(CLI_UNIT_OBJECTS)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) $(CLI_UNIT_WRAP) -MMD -MP -o $@ $< \
 		$(CLI_UNIT_OBJECTS) $(CLI_LIBS) -lcmocka
 
-$(CLI_UNIT_DIR)/cli/client.o: daemon/client.c
+$(CLI_SHARED:daemon/%.c=$(CLI_UNIT_DIR)/cli/%.o): $(CLI_UNIT_DIR)/cli/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CLI_UNIT_CPPFLAGS) $(CLI_UNIT_FLAGS) -MMD -MP -c -o $@ $<
 

@@ -36,7 +36,7 @@ static const char *short_name(const char *path)
 	if (strncmp(path, fake->dir, dir))
 		return NULL;
 	snprintf(name, sizeof(name), "%s", path[dir] ? path + dir + 1 : ".");
-	random = strstr(name, ".part.") ?: strstr(name, ".json.");
+	random = strstr(name, ".part.") ?: strstr(name, ".json.") ?: strstr(name, ".sums.");
 	if (random)
 		random[6] = 0;
 	return name;
@@ -129,6 +129,11 @@ static const char sidecar_comes[] =
 	"rename b.bpfsnap.json.\n"
 	"sync .\n";
 
+static const char sums_come[] =
+	"sync b.bpfsnap.sums.\n"
+	"rename b.bpfsnap.sums.\n"
+	"sync .\n";
+
 /* The new image is on disk before it replaces the old one, whose sidecar is gone by then. */
 static void full_replaces_in_order(void **state)
 {
@@ -146,7 +151,7 @@ static void full_replaces_in_order(void **state)
 		 "%s"
 		 "rename b.part.\n"
 		 "sync .\n"
-		 "%s", sidecar_goes, sidecar_comes);
+		 "%s%s", sidecar_goes, sums_come, sidecar_comes);
 	assert_string_equal(trace, expected);
 }
 
@@ -175,7 +180,7 @@ static void update_says_patching_first(void **state)
 		 "write b\n"
 		 "sync b\n"
 		 "direct b\n"
-		 "%s", sidecar_comes, sidecar_comes);
+		 "%s%s", sidecar_comes, sums_come, sidecar_comes);
 	assert_string_equal(trace, expected);
 }
 
