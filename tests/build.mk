@@ -56,7 +56,7 @@ $(B)/docs/%: docs/examples/%.c
 
 bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tracking inspection clients errors access; do \
+	$(Q)for s in tracking renumber in-flight inspection clients errors access; do \
 		rc=0; tests/bpf/host tests/bpf/$$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
 	$(Q)BPFSNAPD="setarch -R $(CURDIR)/$(B)/tests/tsan/bpfsnapd" growth_kib=400000 patience_ms=2000 \
