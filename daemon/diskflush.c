@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <libdevmapper.h>
 
 #include "cleanup.h"
 #include "log.h"
+#include "methods.h"
 #include "stack.h"
 #include "sysfs.h"
 
@@ -86,11 +88,18 @@ static int suspend_for_a_moment(struct dm_task *suspend, struct dm_task *resume,
 	return r;
 }
 
+static bool is_suspended(uint32_t disk_key)
+{
+	char text[8];
+
+	return sysfs_string(disk_key, "dm/suspended", text, sizeof(text)) == 0 && text[0] == '1';
+}
+
 /*
  * The device may be the one that this program lives on: all that happens until it is
  * resumed is prepared before, and in memory.
  */
-static int dm_flush(uint32_t disk_key, unsigned int timeout_ms)
+static int dm_flush(uint32_t disk_key, unsigned int timeout_ms, bool is_frozen)
 {
 	const struct sigaction action = { .sa_handler = on_alarm };
 	struct dm_task *suspend, *resume;
@@ -99,10 +108,15 @@ static int dm_flush(uint32_t disk_key, unsigned int timeout_ms)
 
 	if (!sysfs_has(disk_key, "dm/name"))
 		return 0;
+	/* To suspend it once more would wait for nothing, and to resume it is not for us. */
+	if (is_suspended(disk_key))
+		return -EBUSY;
 	dm_log_with_errno_init(log_dm);
 	sigaction(SIGALRM, &action, &before);
 	suspend = make_task(DM_DEVICE_SUSPEND, disk_key);
 	resume = make_task(DM_DEVICE_RESUME, disk_key);
+	if (suspend && is_frozen)
+		dm_task_skip_lockfs(suspend);
 	if (suspend && resume && mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
 		r = -errno;
 	else if (suspend && resume)
@@ -143,10 +157,48 @@ int disk_flush(uint32_t disk_key, unsigned int timeout_ms)
 
 	r = stack_above(&disk_key, 1, &above);
 	for (size_t i = 0; i < above.nr && r >= 0; i++) {
-		r = dm_flush(above.items[i], timeout_ms);
+		r = dm_flush(above.items[i], timeout_ms, false);
 		/* Of the disk itself, the module has waited for what md accounts. */
 		if (r >= 0 && above.items[i] != disk_key)
 			r = md_await(above.items[i], timeout_ms);
 	}
 	return r < 0 ? r : 0;
+}
+
+static int flush_mapped(const struct keys *above, unsigned int timeout_ms, bool is_frozen)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < above->nr && r >= 0; i++)
+		r = dm_flush(above->items[i], timeout_ms, is_frozen);
+	return r;
+}
+
+int disk_flush_mapped(uint32_t disk_key, unsigned int timeout_ms, bool is_frozen,
+		      const struct call *call)
+{
+	_cleanup_(keys_done) struct keys above = { 0 };
+	int r, status;
+	pid_t pid;
+
+	r = stack_above(&disk_key, 1, &above);
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		/* A signal that is meant for the daemon must not leave a device suspended. */
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGINT, SIG_IGN);
+		_exit(-flush_mapped(&above, timeout_ms, is_frozen));
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+		/* As if its time were over: before and after a suspension it may as well end. */
+		if (call_check(call) < 0)
+			kill(pid, SIGALRM);
+	}
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }

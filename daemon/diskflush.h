@@ -5,7 +5,10 @@
 #ifndef BPFSNAP_DISKFLUSH_H
 #define BPFSNAP_DISKFLUSH_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+struct call;
 
 /**
  * disk_flush - wait until all writes that were on their way before have ended
@@ -20,5 +23,19 @@
  * Return: 0; -ETIMEDOUT; or -errno, also if somebody else has suspended a device.
  */
 int disk_flush(uint32_t disk_key, unsigned int timeout_ms);
+
+/**
+ * disk_flush_mapped - the same for a device of the device mapper, as it is busy
+ * @timeout_ms: how long that may take, for it and for each device mapped onto it
+ * @is_frozen: their filesystems are, and not to be frozen once more
+ * @call: for whom; once nobody waits any more, it ends
+ *
+ * Writes that come meanwhile wait until it is resumed.  That is left to a child of ours,
+ * which goes on if we are killed.
+ *
+ * Return: 0; -ETIMEDOUT; -EBUSY if somebody else has suspended one of them; or -errno
+ */
+int disk_flush_mapped(uint32_t disk_key, unsigned int timeout_ms, bool is_frozen,
+		      const struct call *call);
 
 #endif /* BPFSNAP_DISKFLUSH_H */

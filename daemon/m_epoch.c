@@ -11,7 +11,9 @@
  *                              more, in the new epoch, when it is issued and when it completes;
  *                              so nobody has to wait for it. On busy machines the kernel skips
  *                              such marks now and then: a list is certain then if the disk drained
- *   others (dm, md, zram)      wait until the kernel counts no writes in flight; where it
+ *   devices of the mapper      some targets keep writes that the kernel does not count as in
+ *                              flight: the device is suspended and resumed, which ends them
+ *   others (md, zram)          wait until the kernel counts no writes in flight; where it
  *                              does not count, or never gets there, freeze
  */
 #include "methods.h"
@@ -23,6 +25,7 @@
 #include <uuid/uuid.h>
 
 #include "device.h"
+#include "diskflush.h"
 #include "events.h"
 #include "freeze.h"
 #include "log.h"
@@ -154,7 +157,7 @@ static int drain(const struct boundary *b, const struct device *d, int64_t deadl
 		r = reach_inflight(d->disk_key, ret_nr);
 		if (r < 0)
 			return r;
-		seen = *ret_nr == 0 ? seen + 1 : 0;
+		seen = *ret_nr == 0 && !(reach_keeps_back(d->disk_key) && !b->freezes) ? seen + 1 : 0;
 		if (seen == 2)
 			return 1;
 		if (now_ms() > deadline_ms || call_check(b->call) < 0)
@@ -166,6 +169,28 @@ static int drain(const struct boundary *b, const struct device *d, int64_t deadl
 	}
 }
 
+static int flush(const struct boundary *b, const struct device *d, int64_t deadline_ms,
+		 struct fault *fault)
+{
+	int64_t left_ms = deadline_ms - now_ms();
+	int r;
+
+	r = TRACKER_WAIT(b->tracker,
+			 disk_flush_mapped(d->disk_key, left_ms > 0 ? (unsigned int)left_ms : 1,
+					   b->freezes, b->call));
+	if (r >= 0)
+		tracker_settled(b->tracker, d->disk_key);
+	if (r == -EBUSY)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "%s, or what is mapped onto it, is suspended or frozen by somebody else, and keeps back what is written to it.",
+				    d->disk_name);
+	if (r < 0)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "What is in flight to %s did not end within %lld ms: %s.",
+				    d->disk_name, (long long)b->timeout_ms, strerror(-r));
+	return 0;
+}
+
 /*
  * A disk that takes requests need not be waited for: if it does drain soon, then no completion
  * that was not seen can matter.  The others must drain.
@@ -174,11 +199,14 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 		  struct fault *fault)
 {
 	int64_t soon_ms = now_ms() + SETTLE_MS;
+	const char *kept_back;
 	struct reach reach;
 	uint64_t nr = 0;
 	int r;
 
 	reach_look(d->disk_key, false, &reach);
+	if (reach.is_mapped && !reach.takes_requests)
+		return flush(b, d, deadline_ms, fault);
 	if (!reach.counts_inflight && reach.takes_requests)
 		return 0;
 	if (!reach.counts_inflight && !b->freezes)
@@ -195,6 +223,11 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 		tracker_settled(b->tracker, d->disk_key);
 	if (r > 0 || reach.takes_requests)
 		return 0;
+	kept_back = reach_keeps_back(d->disk_key);
+	if (kept_back)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "%s may keep writes back, since %s: freeze, or try again.",
+				    d->disk_name, kept_back);
 	return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
 			    "%llu writes are in flight to %s, and did not end within %lld ms: freeze, or try again.",
 			    (unsigned long long)nr, d->disk_name, (long long)b->timeout_ms);

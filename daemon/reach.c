@@ -150,11 +150,26 @@ void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach)
 	reach.transport = transport_of(disk_key);
 	reach.takes_requests = sysfs_has(disk_key, "mq");
 	reach.counts_inflight = is_text(disk_key, "queue/iostats", "1");
+	reach.is_mapped = sysfs_has(disk_key, "dm/name");
 	if (is_text(disk_key, "queue/dax", "1"))
 		say(&reach, BPFSNAP_UNCERTAIN_DAX,
 		    "It can be mapped into memory (DAX), and what is written there is not seen.");
 	look_at_holders(disk_key, is_gated, &reach);
 	*ret_reach = reach;
+}
+
+/*
+ * md counts a write once it is under way, which some wait for: until the superblock says that
+ * the array is dirty, or until a place that is being synchronized is free.
+ */
+const char *reach_keeps_back(uint32_t disk_key)
+{
+	if (is_text(disk_key, "md/array_state", "write-pending"))
+		return "its superblock is being written";
+	if (sysfs_has(disk_key, "md/sync_action") && !is_text(disk_key, "md/sync_action", "idle") &&
+	    !is_text(disk_key, "md/sync_action", "frozen"))
+		return "it is being synchronized";
+	return NULL;
 }
 
 int reach_inflight(uint32_t disk_key, uint64_t *ret_nr)

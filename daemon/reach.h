@@ -18,6 +18,7 @@
  * @zone_sect: 0 if it has no zones
  * @takes_requests: on_issue sees all that is written to it
  * @counts_inflight: the kernel counts what is in flight
+ * @is_mapped: a device of the device mapper, which can be flushed
  * @has_resender: a driver stands on it that may send on bios as it got them
  * @doubts: bits of enum bpfsnap_uncertain that its kind alone gives reason for
  * @text: these reasons as sentences; empty if there are none
@@ -28,6 +29,7 @@ struct reach {
 	enum bpfsnap_transport transport;
 	bool takes_requests;
 	bool counts_inflight;
+	bool is_mapped;
 	bool has_resender;
 	uint32_t doubts;
 	char text[512];
@@ -41,5 +43,12 @@ void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach);
 
 /** reach_inflight - writes in flight to a disk, as the kernel counts. Return: 0 or -errno */
 int reach_inflight(uint32_t disk_key, uint64_t *ret_nr);
+
+/**
+ * reach_keeps_back - why a disk may have been given writes that it does not count as in flight
+ *
+ * Return: a part of a sentence, or NULL
+ */
+const char *reach_keeps_back(uint32_t disk_key);
 
 #endif /* BPFSNAP_REACH_H */

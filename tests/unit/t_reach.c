@@ -136,6 +136,20 @@ static void test_dax(void **state)
 	assert_int_equal(doubts(PMEM, false), 0);
 }
 
+/* What md has taken and does not count yet. */
+static void test_keeps_back(void **state)
+{
+	assert_null(reach_keeps_back(VDA));
+	put("block/md0/md/array_state", "active\n");
+	put("block/md0/md/sync_action", "idle\n");
+	assert_null(reach_keeps_back(MD0));
+	put("block/md0/md/array_state", "write-pending\n");
+	assert_non_null(reach_keeps_back(MD0));
+	put("block/md0/md/array_state", "clean\n");
+	put("block/md0/md/sync_action", "resync\n");
+	assert_non_null(reach_keeps_back(MD0));
+}
+
 static void test_bcache(void **state)
 {
 	put("block/bcache0/bcache/x", "");
@@ -199,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dax, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_keeps_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache_clones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_md, set_up, tear_down),

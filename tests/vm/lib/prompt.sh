@@ -4,7 +4,7 @@
 # What does an interactive shell in the guest begin with?
 
 PS1='[\h \W]\$ '
-for lib in tap cleanup settings disks product faults snapshots; do
+for lib in tap cleanup settings disks product faults snapshots misses inflight; do
 	# shellcheck source=/dev/null
 	. "/lab/lib/$lib.sh"
 done

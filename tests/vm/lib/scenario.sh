@@ -12,7 +12,7 @@ LAB=/lab
 # Files that run was given with --add.
 export LAB_FILES=$LAB/files
 
-for lib in tap cleanup settings disks product faults snapshots; do
+for lib in tap cleanup settings disks product faults snapshots misses inflight; do
 	# shellcheck source=/dev/null
 	. "$LAB/lib/$lib.sh"
 done
