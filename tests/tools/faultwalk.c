@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include "uapi/bpfsnap.h"
 
-enum { DISKS_MAX = 8, FAULTS_MAX = 20000, IO_BYTES = 65536, CALLS_KEPT = 64 };
+enum { DISKS_MAX = 8, FAULTS_MAX = 20000, IO_BYTES = 65536, LIMIT_BYTES = 64 << 20 };
 
 static const char help[] =
 	"usage: faultwalk [options] OPERATION...\n"
@@ -126,6 +126,7 @@ static void prepare_create(void)
 			.major = major(disks[i].st_rdev),
 			.minor = minor(disks[i].st_rdev),
 			.nr_sect = (__u64)disks[i].st_size / 512,
+			.limit_bytes = LIMIT_BYTES,
 			.store_fd = fd,
 			.store_flags = pinned ? BPFSNAP_STORE_PINNED : 0,
 		};
@@ -195,7 +196,7 @@ static void close_storage(void)
 
 static int extend(void)
 {
-	struct bpfsnap_ioc_snap_extend arg = { .limit_bytes = 1ull << 40 };
+	struct bpfsnap_ioc_snap_extend arg = { .limit_bytes = LIMIT_BYTES };
 
 	memcpy(arg.id, create.id, sizeof(arg.id));
 	return ioctl(control, BPFSNAP_IOC_SNAP_EXTEND, &arg);
