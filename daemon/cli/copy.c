@@ -420,3 +420,21 @@ int copy_compare(struct copy *copy, int a_fd, int b_fd, uint64_t size, uint64_t 
 		*ret_offset = range.offset;
 	return r;
 }
+
+ssize_t copy_whole(int fd, char *data, size_t room)
+{
+	size_t have = 0;
+
+	while (have < room) {
+		ssize_t n = read(fd, data + have, room - have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		have += n;
+	}
+	return have;
+}

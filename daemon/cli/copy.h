@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	COPY_BUFFER_BYTES	= 1 << 20,
@@ -86,6 +87,9 @@ int copy_expand(struct copy *copy, int from_fd, int to_fd, uint64_t size);
  * Return: as copy_new().
  */
 int copy_read(int fd, uint64_t start, uint64_t stop, char **ret_buffer, const char **ret_bytes);
+
+/** copy_whole - read to the end of a file, @room bytes at most. Return: how many, or -errno */
+ssize_t copy_whole(int fd, char *data, size_t room);
 
 /* Writes what belongs at @offset; zeros as copy_new() or copy_patch() do. */
 int copy_write(struct copy *copy, int fd, const char *data, uint64_t offset, uint64_t length,

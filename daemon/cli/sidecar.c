@@ -10,6 +10,7 @@
 
 #include "bpfsnap_track.h"
 #include "cli.h"
+#include "copy.h"
 #include "sidecar.h"
 
 static const char *const states[] = {
@@ -188,7 +189,7 @@ int sidecar_read(const char *image_path, struct sidecar *ret, const char **ret_r
 	_cleanup_free_ char *path = sidecar_path(image_path);
 	_cleanup_free_ char *text = malloc(SIDECAR_MAX_BYTES + 1);
 	_cleanup_close_ int fd = -1;
-	size_t length_bytes = 0;
+	ssize_t length_bytes;
 
 	*ret_reason = NULL;
 	if (!path || !text)
@@ -196,18 +197,10 @@ int sidecar_read(const char *image_path, struct sidecar *ret, const char **ret_r
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	while (length_bytes <= SIDECAR_MAX_BYTES) {
-		ssize_t n = read(fd, text + length_bytes, SIDECAR_MAX_BYTES + 1 - length_bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length_bytes += n;
-	}
-	return sidecar_parse(text, length_bytes, ret, ret_reason);
+	length_bytes = copy_whole(fd, text, SIDECAR_MAX_BYTES + 1);
+	if (length_bytes < 0)
+		return length_bytes;
+	return sidecar_parse(text, (size_t)length_bytes, ret, ret_reason);
 }
 
 static struct json_object *to_json(const struct sidecar *sidecar)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "copy.h"
 #include "crc32c.h"
 #include "pieces.h"
 #include "sums.h"
@@ -82,25 +83,6 @@ static char *sums_path(const char *image_path)
 	return asprintf(&path, "%s" SUMS_SUFFIX, image_path) < 0 ? NULL : path;
 }
 
-/* Reads a whole file that is at most @room large; what it holds, or a negative errno. */
-static ssize_t read_file(int fd, char *data, size_t room)
-{
-	size_t have = 0;
-
-	while (have < room) {
-		ssize_t n = read(fd, data + have, room - have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		have += n;
-	}
-	return have;
-}
-
 static int parse(const char *data, size_t length, struct sums *ret, const char **ret_reason)
 {
 	_cleanup_(sums_done) struct sums sums = {};
@@ -156,7 +138,7 @@ int sums_read(const char *image_path, struct sums *ret, const char **ret_reason)
 	data = malloc(st.st_size + 1);
 	if (!data)
 		return -ENOMEM;
-	n = read_file(fd, data, st.st_size);
+	n = copy_whole(fd, data, st.st_size);
 	return n < 0 ? (int)n : parse(data, n, ret, ret_reason);
 }
 
