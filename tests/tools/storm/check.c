@@ -49,6 +49,19 @@ static void history(const struct target *t, uint64_t sect, uint32_t end)
 	}
 }
 
+/* Whose content is it, that nobody could have written there? */
+static void describe_foreign(const char *sector)
+{
+	struct stamp stamp;
+
+	if (stamp_read(sector, &stamp))
+		printf("       it has the stamp of operation %u for sector %lu of target %lu\n", stamp.op,
+		       stamp.place & ((1UL << 56) - 1), stamp.place >> 56);
+	else
+		printf("       it has no stamp: %02x%02x%02x%02x...\n", (uint8_t)sector[0],
+		       (uint8_t)sector[1], (uint8_t)sector[2], (uint8_t)sector[3]);
+}
+
 static bool is_zero(const char *sector)
 {
 	return !sector[0] && !memcmp(sector, sector + 1, SECT_BYTES - 1);
@@ -138,6 +151,8 @@ static void check_sector(const struct target *t, uint64_t sect, uint32_t begin, 
 			t->im.path, sect, op_text(id), op_text(data > zero ? data : zero), begin, end);
 	else
 		return;
+	if (id == foreign && tally.findings <= HISTORY_OPS)
+		describe_foreign(t->im.now + sect * SECT_BYTES);
 	history(t, sect, end);
 }
 

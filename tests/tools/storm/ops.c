@@ -245,16 +245,23 @@ static bool run_ring(struct writer *w, struct target *t, unsigned int way, uint8
 	struct ring **ring = is_polled ? &w->polled_ring : &w->ring;
 	uint32_t ids[PIECES], lens_bytes[PIECES];
 	uint64_t offsets_bytes[PIECES];
-	bool is_known;
+	uint32_t refused;
+	char *buf = w->buf;
 	size_t nr;
 
 	if (!*ring)
 		*ring = ring_new(is_polled);
 	nr = begin_pieces(w, t, way, how, sect, nr_sect, ids, offsets_bytes, lens_bytes);
-	is_known = ring_write(*ring, t->ways[way].direct_fd, w->buf, offsets_bytes, lens_bytes, nr);
-	for (size_t i = 0; i < nr; i++)
-		(is_known ? journal_end : journal_void)(ids[i]);
-	return is_known;
+	refused = ring_write(*ring, t->ways[way].direct_fd, w->buf, offsets_bytes, lens_bytes, nr);
+	for (size_t i = 0; i < nr; buf += lens_bytes[i++]) {
+		/* Part of it may be on the disk, and pieces that waited for a copy are: so all of it. */
+		if (refused & 1u << i)
+			write_all(journal_op(ids[i]), t->ways[way].direct_fd, buf,
+				  (off_t)offsets_bytes[i], 0);
+		journal_end(ids[i]);
+	}
+	/* To be tried again, even where it was refused: one that waits for a copy is not. */
+	return true;
 }
 
 static bool run_uring(struct writer *w, struct target *t, unsigned int way, uint8_t how,

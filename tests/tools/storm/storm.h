@@ -150,8 +150,8 @@ uint64_t place_of(size_t target, uint64_t sect);
 /* ops.c, uring.c */
 void op_kinds_choose(const char *names, bool off);
 struct ring *ring_new(bool is_polled);
-bool ring_write(struct ring *ring, int fd, const char *buf, const uint64_t *offsets_bytes,
-		const uint32_t *lens_bytes, size_t nr);
+uint32_t ring_write(struct ring *ring, int fd, const char *buf, const uint64_t *offsets_bytes,
+		    const uint32_t *lens_bytes, size_t nr);
 
 /* writer.c */
 void writers_start(void);

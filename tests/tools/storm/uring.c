@@ -63,10 +63,10 @@ static void submit(struct ring *ring, int fd, const char *buf, uint64_t offset_b
 	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
 }
 
-/* Return: false if the device does not do this; the writes may have happened or not. */
-static bool reap(struct ring *ring, const uint32_t *lens_bytes, size_t nr)
+/* Return: a bit for each write that was refused, as what the device does not do. */
+static uint32_t reap(struct ring *ring, const uint32_t *lens_bytes, size_t nr)
 {
-	bool is_known = true;
+	uint32_t refused = 0;
 
 	for (size_t seen = 0; seen < nr;) {
 		unsigned int head = *ring->cq_head;
@@ -80,17 +80,17 @@ static bool reap(struct ring *ring, const uint32_t *lens_bytes, size_t nr)
 		}
 		cqe = &ring->cqes[head & *ring->cq_mask];
 		if (cqe->res == -EOPNOTSUPP)
-			is_known = false;
+			refused |= 1u << cqe->user_data;
 		else if (cqe->res != (int)lens_bytes[cqe->user_data])
 			die("io_uring: a write of %u bytes: %d", lens_bytes[cqe->user_data], cqe->res);
 		__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
 		seen++;
 	}
-	return is_known;
+	return refused;
 }
 
-bool ring_write(struct ring *ring, int fd, const char *buf, const uint64_t *offsets_bytes,
-		const uint32_t *lens_bytes, size_t nr)
+uint32_t ring_write(struct ring *ring, int fd, const char *buf, const uint64_t *offsets_bytes,
+		    const uint32_t *lens_bytes, size_t nr)
 {
 	size_t done_bytes = 0;
 
