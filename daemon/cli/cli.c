@@ -50,6 +50,9 @@ static const struct cli_command commands[] = {
 	  "--checkpoint NAME    remember the instant under a name" },
 	{ "snapshot", "list", cmd_snapshot_list, "",
 	  "List the snapshots, a line for each of their devices." },
+	{ "snapshot", "extend", cmd_snapshot_extend, "ID LIMIT [--device DEV]",
+	  "Let a storage take more old content: LIMIT in all, no less than before.\n"
+	  "--device DEV         of the snapshot: its storage; that of the first one if not given" },
 	{ "snapshot", "destroy", cmd_snapshot_destroy, "ID",
 	  "End a snapshot." },
 	{ "checkpoint", "list", cmd_checkpoint_list, "[DEV]",
@@ -113,6 +116,11 @@ static const struct cli_command commands[] = {
 	  "-b, --batch          print one table after the other, for scripts\n"
 	  "-n, --count COUNT    end after so many\n"
 	  "--show TABLE         only devices, writers or snapshots" },
+	{ "events", NULL, cmd_events, "[--follow] [--after SEQ [--stream STREAM]]",
+	  "Say what has happened: the latest events, or with --follow all from now on.\n"
+	  "--follow             a line for each event as it happens\n"
+	  "--after SEQ          only those that follow this one\n"
+	  "--stream STREAM      the one that SEQ is of: each start of the daemon begins another" },
 	{ "metrics", NULL, cmd_metrics, "",
 	  "Print all that is measured, as OpenMetrics text or, with --json, as a document." },
 	{ "doctor", NULL, cmd_doctor, "",

@@ -92,6 +92,7 @@ int cmd_epoch_advance(struct cli *cli, int argc, char **argv);
 int cmd_epoch_list(struct cli *cli, int argc, char **argv);
 int cmd_snapshot_create(struct cli *cli, int argc, char **argv);
 int cmd_snapshot_list(struct cli *cli, int argc, char **argv);
+int cmd_snapshot_extend(struct cli *cli, int argc, char **argv);
 int cmd_snapshot_destroy(struct cli *cli, int argc, char **argv);
 int cmd_checkpoint_list(struct cli *cli, int argc, char **argv);
 int cmd_checkpoint_commit(struct cli *cli, int argc, char **argv);
@@ -105,6 +106,7 @@ int cmd_info(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
 int cmd_metrics(struct cli *cli, int argc, char **argv);
 int cmd_top(struct cli *cli, int argc, char **argv);
+int cmd_events(struct cli *cli, int argc, char **argv);
 int cmd_doctor(struct cli *cli, int argc, char **argv);
 
 /**

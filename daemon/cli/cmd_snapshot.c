@@ -130,6 +130,34 @@ int cmd_snapshot_list(struct cli *cli, int argc, char **argv)
 	return output_table(cli, columns, rows);
 }
 
+int cmd_snapshot_extend(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_json_ struct json_object *reply = NULL;
+	const char *device = NULL;
+	const struct arg_option options[] = {
+		{ "device",	ARG_STRING,	&device },
+		{}
+	};
+	struct json_object *parameters;
+	uint64_t limit_bytes;
+	char **args;
+	int r;
+
+	r = args_parse(cli, argc, argv, options, 2, 2, &args);
+	if (r < 0)
+		return r;
+	if (parse_size(args[1], &limit_bytes) < 0)
+		return cli_usage(cli, "%s: no size", args[1]);
+	parameters = json_object_new_object();
+	member_add_string(parameters, "snapshot", args[0]);
+	member_add_string(parameters, "device", device);
+	member_add_number(parameters, "limit", limit_bytes);
+	r = cli_call(cli, "ExtendStorage", parameters, &reply);
+	if (r == 0 && cli->json)
+		output_json(reply, true);
+	return r;
+}
+
 int cmd_snapshot_destroy(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL;

@@ -56,7 +56,7 @@ void human_size(char *ret, size_t room_bytes, uint64_t bytes)
 		snprintf(ret, room_bytes, "%.1f%c", value, units[unit]);
 }
 
-static void format_time(char *ret, size_t room_bytes, uint64_t ns)
+void output_time(char *ret, size_t room_bytes, uint64_t ns)
 {
 	time_t seconds = ns / 1000000000;
 	struct tm tm;
@@ -109,7 +109,7 @@ static const char *cell_text(const struct cli *cli, const struct column *column,
 		snprintf(room, CELL_BYTES, "%" PRIu64, number);
 		break;
 	case COLUMN_TIME:
-		format_time(room, CELL_BYTES, number);
+		output_time(room, CELL_BYTES, number);
 		break;
 	case COLUMN_DURATION:
 		format_duration(room, CELL_BYTES, number);

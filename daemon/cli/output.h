@@ -94,4 +94,7 @@ unsigned int output_width(void);
 /* "1.5G" for 1610612736; binary units. */
 void human_size(char *ret, size_t room_bytes, uint64_t bytes);
 
+/* "2026-11-30T13:37:00+0100", local time, for nanoseconds since 1970. */
+void output_time(char *ret, size_t room_bytes, uint64_t ns);
+
 #endif /* _BPFSNAP_CLI_OUTPUT_H */
