@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "lib/sock.h"
 
 static int read_reply(int fd, char *text, size_t room)
 {
@@ -23,20 +23,15 @@ static int read_reply(int fd, char *text, size_t room)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	long made = 0, refused = 0;
 	char text[4096];
+	int fd;
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: checkpoints SOCKET REQUEST COUNT\n");
 		return 2;
 	}
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", argv[1]);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		perror(argv[1]);
-		return 1;
-	}
+	fd = sock_connect(argv[1]);
 	for (long i = 0; i < atol(argv[3]); i++) {
 		int len = snprintf(text, sizeof(text), "%s\"c%ld\"}}", argv[2], i);
 

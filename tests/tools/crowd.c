@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/sock.h"
 
 enum { CLIENTS_MAX = 500, ROOM = 256 << 10, PAUSE_MS = 5, SETTLE_MS = 2000 };
 
@@ -50,19 +50,6 @@ static uint64_t now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static int open_client(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		perror(path);
-		exit(2);
-	}
-	return fd;
 }
 
 static void say(int fd, const char *text)
@@ -148,7 +135,7 @@ int main(int argc, char *argv[])
 	if (nr < 0 || nr > CLIENTS_MAX)
 		return 2;
 	for (int i = 0; i <= nr; i++) {
-		clients[i].fd = open_client(argv[1]);
+		clients[i].fd = sock_connect(argv[1]);
 		clients[i].buf = malloc(ROOM);
 		fds[i] = (struct pollfd){ clients[i].fd, POLLIN, 0 };
 		if (i > 0)

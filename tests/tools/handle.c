@@ -13,23 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/sock.h"
+
 enum { HANDLES_MAX = 8, ROOM = 1 << 20 };
-
-static int open_socket(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		perror(path);
-		exit(2);
-	}
-	return fd;
-}
 
 static void request(int fd, const char *text, const int *handles, size_t nr)
 {
@@ -113,7 +101,7 @@ int main(int argc, char *argv[])
 			return 2;
 		}
 	}
-	fd = open_socket(argv[1]);
+	fd = sock_connect(argv[1]);
 	request(fd, argv[2], handles, nr);
 	if (quits_ms >= 0) {
 		usleep((useconds_t)quits_ms * 1000);
