@@ -91,7 +91,7 @@ bool bpfsnap_chunkmap_any(const struct bpfsnap_chunkmap *map, u64 first, u64 las
 	return bpfsnap_chunkmap_run(map, first, last, &copied) != last || copied;
 }
 
-int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last)
+int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last, gfp_t gfp)
 {
 	u64 i;
 
@@ -100,7 +100,7 @@ int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last)
 
 		if (map->leaves[i])
 			continue;
-		leaf = (unsigned long *)get_zeroed_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+		leaf = (unsigned long *)get_zeroed_page(gfp);
 		if (!leaf) {
 			leaf = map->spare;
 			map->spare = NULL;

@@ -49,10 +49,10 @@ bool bpfsnap_chunkmap_any(const struct bpfsnap_chunkmap *map, u64 first, u64 las
  *
  * Without memory the spare page serves, so it can't fail if there is one and all bits
  * are in one page.
- * Context: may sleep, but does no I/O to get memory.  One writer.
+ * Context: as @gfp has it; one writer.
  * Return: 0 or -ENOMEM.
  */
-int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last);
+int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last, gfp_t gfp);
 
 /* How many of @nr chunks from @first on have their bits in one page?  Context: any. */
 u32 bpfsnap_chunkmap_together(u64 first, u32 nr);

@@ -29,8 +29,11 @@
 #include "bpfsnap.h"
 #include "trace.h"
 
-/* Nothing here may wait for I/O: it could be the I/O that waits for us. */
-#define GFP_COPY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+/*
+ * Nothing here may wait for memory: what would give it back may be waiting for us.  Nor
+ * may it look for some itself: without I/O it can look for half a minute in vain.
+ */
+#define GFP_COPY	(GFP_NOWAIT | __GFP_NOWARN)
 
 /* A few pages at most: from what the system keeps for those who can't wait. */
 #define GFP_REFILL	(GFP_NOWAIT | __GFP_HIGH | __GFP_NOWARN)
@@ -296,14 +299,17 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	 */
 	if (!budget && is_storing(range->snap))
 		return 0;
-	if (bpfsnap_chunkmap_prepare(&range->started, first, last) ||
-	    bpfsnap_chunkmap_prepare(&range->copied, first, last))
+	if (bpfsnap_chunkmap_prepare(&range->started, first, last, GFP_COPY) ||
+	    bpfsnap_chunkmap_prepare(&range->copied, first, last, GFP_COPY))
 		goto give_back;
 	extent = bpfsnap_index_take(&range->index, GFP_COPY);
 	if (!extent)
 		goto give_back;
 	if (budget)
 		piece = alloc_piece(range->snap, budget, GFP_COPY);
+	/* A large one takes two pages that are neighbours. */
+	if (!piece && budget > BPFSNAP_PIECE_CHUNKS / 2)
+		piece = alloc_piece(range->snap, BPFSNAP_PIECE_CHUNKS / 2, GFP_COPY);
 	if (!piece)
 		piece = take_reserve(range);
 	if (!piece)
