@@ -52,8 +52,8 @@ static_assert(PAGE_SIZE == BPFSNAP_CHUNK_BYTES);
 enum {
 	/* Most chunks that one read of old content covers, and one write of them. */
 	BPFSNAP_PIECE_CHUNKS	= 256,
-	/* Chunks that can be copied when no memory is to be had: a reserve per range. */
-	BPFSNAP_RESERVE_CHUNKS	= 16,
+	/* Pieces of one chunk for when no memory is to be had: a reserve per range. */
+	BPFSNAP_RESERVE_PIECES	= 16,
 	/* Memory for old content on its way to the storage, unless the caller says. */
 	BPFSNAP_MEMORY_DEFAULT_BYTES = 64 << 20,
 	/* A storage that makes no progress for so long has failed. */
@@ -168,12 +168,12 @@ struct bpfsnap_job {
  * @range: whose
  * @job: for which it is read; the worker's, until it has been read
  * @extent: its entry in the range's index
- * @read: in origin->read
+ * @read: in origin->read, or in range->reserve
  * @node: in store->pending
  * @chunk: first chunk
  * @nr_chunks: how many, a page each
  * @nr_pages: how many it has pages for
- * @is_reserve: it is the range's reserve, which is not freed but used again
+ * @is_reserve: it is of the range's reserve, and not freed but used again
  * @begun_ns: when the read was issued
  * @bio: the read; its pages are @bvecs'
  */
@@ -210,7 +210,7 @@ struct bpfsnap_piece {
  * @store: where it goes
  * @reading: pieces being read; changed by the worker
  * @idle: woken when @reading becomes 0
- * @reserve: a piece for when there is no memory; NULL while it is in use
+ * @reserve: pieces for when there is no memory, that are not in use; the worker takes
  * @is_starved: a job could not go on for lack of memory; the worker's
  * @starved_jiffies: since when, or since the storage last made progress
  * @copied_chunks: how many were copied
@@ -241,7 +241,7 @@ struct bpfsnap_range {
 	struct bpfsnap_store *store;
 	unsigned int reading;
 	wait_queue_head_t idle;
-	struct bpfsnap_piece *reserve;
+	struct llist_head reserve;
 	bool is_starved;
 	unsigned long starved_jiffies;
 	atomic64_t copied_chunks;
@@ -508,6 +508,14 @@ enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap
  * Context: the origin's worker.
  */
 void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready);
+
+/**
+ * bpfsnap_cow_refill() - get memory for what the reserves have given away for good
+ *
+ * Context: the origin's worker.
+ * Return: are they full?
+ */
+bool bpfsnap_cow_refill(struct bpfsnap_origin *origin);
 
 /* Count a discard that is not executed for the sake of the ranges it touches. */
 void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsnap_job *job);

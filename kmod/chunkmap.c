@@ -12,19 +12,34 @@ int bpfsnap_chunkmap_init(struct bpfsnap_chunkmap *map, u64 nr_chunks)
 	map->nr_chunks = nr_chunks;
 	map->nr_leaves = DIV_ROUND_UP_ULL(nr_chunks, LEAF_BITS);
 	map->leaves = kvcalloc(map->nr_leaves, sizeof(*map->leaves), GFP_KERNEL);
-	return map->leaves ? 0 : -ENOMEM;
+	if (map->leaves && bpfsnap_chunkmap_refill(map, GFP_KERNEL))
+		return 0;
+	bpfsnap_chunkmap_done(map);
+	return -ENOMEM;
 }
 
 void bpfsnap_chunkmap_done(struct bpfsnap_chunkmap *map)
 {
 	u64 i;
 
-	if (!map->leaves)
-		return;
-	for (i = 0; i < map->nr_leaves; i++)
+	for (i = 0; map->leaves && i < map->nr_leaves; i++)
 		free_page((unsigned long)map->leaves[i]);
 	kvfree(map->leaves);
+	free_page((unsigned long)map->spare);
 	map->leaves = NULL;
+	map->spare = NULL;
+}
+
+u32 bpfsnap_chunkmap_together(u64 first, u32 nr)
+{
+	return min_t(u64, nr, LEAF_BITS - first % LEAF_BITS);
+}
+
+bool bpfsnap_chunkmap_refill(struct bpfsnap_chunkmap *map, gfp_t gfp)
+{
+	if (!map->spare)
+		map->spare = (unsigned long *)get_zeroed_page(gfp);
+	return map->spare;
 }
 
 u64 bpfsnap_chunkmap_run(const struct bpfsnap_chunkmap *map, u64 first, u64 last, bool *ret_copied)
@@ -76,20 +91,24 @@ bool bpfsnap_chunkmap_any(const struct bpfsnap_chunkmap *map, u64 first, u64 las
 	return bpfsnap_chunkmap_run(map, first, last, &copied) != last || copied;
 }
 
-int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last)
+int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last, gfp_t gfp)
 {
 	u64 i;
 
 	for (i = first / LEAF_BITS; i <= last / LEAF_BITS; i++) {
-		unsigned long leaf;
+		unsigned long *leaf;
 
 		if (map->leaves[i])
 			continue;
-		leaf = get_zeroed_page(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+		leaf = (unsigned long *)get_zeroed_page(gfp);
+		if (!leaf) {
+			leaf = map->spare;
+			map->spare = NULL;
+		}
 		if (!leaf)
 			return -ENOMEM;
 		/* Pairs with smp_load_acquire() in bpfsnap_chunkmap_run(). */
-		smp_store_release(&map->leaves[i], (unsigned long *)leaf);
+		smp_store_release(&map->leaves[i], leaf);
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
  * @leaves: pages of bits; NULL where no bit is set yet
  * @nr_leaves: how many
  * @nr_chunks: how many bits count
+ * @spare: a page for when there is no memory; NULL once it is in @leaves; the writer's
  *
  * One writer at a time; readers need no lock.  The writer sets a bit after the
  * chunk's old content is stored and before the overwrite is issued, with full
@@ -20,6 +21,7 @@ struct bpfsnap_chunkmap {
 	unsigned long **leaves;
 	u64 nr_leaves;
 	u64 nr_chunks;
+	unsigned long *spare;
 };
 
 /* Context: may sleep.  Return: 0 or -ENOMEM. */
@@ -45,10 +47,18 @@ bool bpfsnap_chunkmap_any(const struct bpfsnap_chunkmap *map, u64 first, u64 las
 /**
  * bpfsnap_chunkmap_prepare() - make sure that the bits of first..last have memory
  *
- * Context: may sleep, but does no I/O to get memory.  One writer.
+ * Without memory the spare page serves, so it can't fail if there is one and all bits
+ * are in one page.
+ * Context: as @gfp has it; one writer.
  * Return: 0 or -ENOMEM.
  */
-int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last);
+int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last, gfp_t gfp);
+
+/* How many of @nr chunks from @first on have their bits in one page?  Context: any. */
+u32 bpfsnap_chunkmap_together(u64 first, u32 nr);
+
+/* Get another spare page if there is none.  Context: the writer.  Return: is there one? */
+bool bpfsnap_chunkmap_refill(struct bpfsnap_chunkmap *map, gfp_t gfp);
 
 /* Set the bits of first..last, prepared before.  Context: any; one writer. */
 void bpfsnap_chunkmap_set(struct bpfsnap_chunkmap *map, u64 first, u64 last);

@@ -12,9 +12,13 @@
  *   started, copied in memory or storage, found through the index
  *
  * Memory is bounded for each snapshot.  At the bound, writes that need a copy wait
- * until something has been stored; if there is no memory below the bound, each range
- * has a reserve with which it goes on, slowly.  If nothing is stored for a long time,
- * or there is no memory even for an entry in the index, the range fails.
+ * until something has been stored.
+ *
+ * If there is no memory below the bound, writes go on, slowly: they may be what gives
+ * memory back.  Each range has a reserve of all that a copy takes: pieces, which come back
+ * when they have been stored; entries in the index and pages of bits, which stay where they
+ * are used and are replaced before anything else gets memory that writes have given back.
+ * Only if there is nothing of these for a long time, or nothing is stored, the range fails.
  *
  * Whatever fails, fails the range and lets the write go on.  The error is seen
  * before the write is issued, so an image read that raced it can't return new
@@ -25,8 +29,14 @@
 #include "bpfsnap.h"
 #include "trace.h"
 
-/* Nothing here may wait for I/O: it could be the I/O that waits for us. */
-#define GFP_COPY	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+/*
+ * Nothing here may wait for memory: what would give it back may be waiting for us.  Nor
+ * may it look for some itself: without I/O it can look for half a minute in vain.
+ */
+#define GFP_COPY	(GFP_NOWAIT | __GFP_NOWARN)
+
+/* A few pages at most: from what the system keeps for those who can't wait. */
+#define GFP_REFILL	(GFP_NOWAIT | __GFP_HIGH | __GFP_NOWARN)
 
 /* Of a snapshot's pages, so many are kept when they are not needed: 4 MiB. */
 enum { USED_PAGES_MAX = 1024 };
@@ -160,8 +170,7 @@ void bpfsnap_piece_put(struct bpfsnap_piece *piece)
 	if (!refcount_dec_and_test(&piece->ref))
 		return;
 	if (piece->is_reserve) {
-		/* Pairs with smp_load_acquire() in take_reserve(). */
-		smp_store_release(&range->reserve, piece);
+		llist_add(&piece->read, &range->reserve);
 	} else {
 		/* In this order, or the two together could be more than the limit. */
 		u32 nr = piece->nr_pages, kept = keep_used(range->snap, piece->bvecs, nr);
@@ -200,13 +209,10 @@ static struct bpfsnap_piece *alloc_piece(struct bpfsnap_snapshot *snap, u32 nr, 
 
 static struct bpfsnap_piece *take_reserve(struct bpfsnap_range *range)
 {
-	/* Pairs with smp_store_release() in bpfsnap_piece_put(). */
-	struct bpfsnap_piece *piece = smp_load_acquire(&range->reserve);
+	/* Only the origin's worker takes, so no lock is needed. */
+	struct llist_node *read = llist_del_first(&range->reserve);
 
-	/* Only the origin's worker takes it. */
-	if (piece)
-		range->reserve = NULL;
-	return piece;
+	return read ? llist_entry(read, struct bpfsnap_piece, read) : NULL;
 }
 
 /* Sectors of the chunks [first, first + nr): the range may end within the last one. */
@@ -265,31 +271,51 @@ static u32 take_budget(struct bpfsnap_snapshot *snap, u32 nr)
 	return nr;
 }
 
+/* Memory is the snapshot's: any of its storages may be the one that keeps it. */
+static bool is_storing(const struct bpfsnap_snapshot *snap)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_stores; i++)
+		if (READ_ONCE(snap->stores[i]->is_busy))
+			return true;
+	return false;
+}
+
 /*
  * Begin to read up to @nr chunks from @first on.
  * Return: how many, 0 if not even one can be read now.
  */
 static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64 first, u32 nr)
 {
-	u32 budget = take_budget(range->snap, nr);
+	u32 budget = take_budget(range->snap, bpfsnap_chunkmap_together(first, nr));
+	u64 last = first + max(budget, 1u) - 1;
 	struct bpfsnap_extent *extent;
-	struct bpfsnap_piece *piece;
+	struct bpfsnap_piece *piece = NULL;
 
-	if (!budget)
+	/*
+	 * At the bound, what is being stored comes back.  If it is all being read, that may
+	 * wait for just this write: read from a loop device, whose file is on this disk.
+	 */
+	if (!budget && is_storing(range->snap))
 		return 0;
-	extent = bpfsnap_extent_alloc(GFP_COPY);
+	if (bpfsnap_chunkmap_prepare(&range->started, first, last, GFP_COPY) ||
+	    bpfsnap_chunkmap_prepare(&range->copied, first, last, GFP_COPY))
+		goto give_back;
+	extent = bpfsnap_index_take(&range->index, GFP_COPY);
 	if (!extent)
 		goto give_back;
-	if (bpfsnap_chunkmap_prepare(&range->started, first, first + budget - 1) ||
-	    bpfsnap_chunkmap_prepare(&range->copied, first, first + budget - 1))
-		goto free_extent;
-	piece = alloc_piece(range->snap, budget, GFP_COPY);
+	if (budget)
+		piece = alloc_piece(range->snap, budget, GFP_COPY);
+	/* A large one takes two pages that are neighbours. */
+	if (!piece && budget > BPFSNAP_PIECE_CHUNKS / 2)
+		piece = alloc_piece(range->snap, BPFSNAP_PIECE_CHUNKS / 2, GFP_COPY);
 	if (!piece)
 		piece = take_reserve(range);
 	if (!piece)
-		goto free_extent;
+		goto untake;
 	/* What is not used of the budget; of a reserve, nothing is. */
-	nr = min(piece->nr_pages, budget);
+	nr = piece->nr_pages;
 	atomic_sub(piece->is_reserve ? budget : budget - nr, &range->snap->pages);
 
 	piece->range = range;
@@ -310,22 +336,11 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	read_piece(piece);
 	return nr;
 
-free_extent:
-	bpfsnap_extent_free(extent);
+untake:
+	bpfsnap_index_untake(&range->index, extent);
 give_back:
 	atomic_sub(budget, &range->snap->pages);
 	return 0;
-}
-
-/* Memory is the snapshot's: any of its storages may be the one that keeps it. */
-static bool is_storing(const struct bpfsnap_snapshot *snap)
-{
-	u32 i;
-
-	for (i = 0; i < snap->nr_stores; i++)
-		if (READ_ONCE(snap->stores[i]->is_busy))
-			return true;
-	return false;
 }
 
 /* No memory, or too much of it in use: wait, but not for ever. */
@@ -441,20 +456,59 @@ void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)
 	}
 }
 
+bool bpfsnap_cow_refill(struct bpfsnap_origin *origin)
+{
+	struct bpfsnap_range *range;
+	bool is_full = true;
+
+	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
+	list_for_each_entry_rcu(range, &origin->ranges, node, true)
+		if (!READ_ONCE(range->error))
+			is_full &= bpfsnap_chunkmap_refill(&range->started, GFP_REFILL) &&
+				   bpfsnap_chunkmap_refill(&range->copied, GFP_REFILL) &&
+				   bpfsnap_index_refill(&range->index, GFP_REFILL);
+	return is_full;
+}
+
+static int create_reserve(struct bpfsnap_range *range)
+{
+	u32 i;
+
+	for (i = 0; i < BPFSNAP_RESERVE_PIECES; i++) {
+		struct bpfsnap_piece *piece = alloc_piece(range->snap, 1, GFP_KERNEL);
+
+		if (!piece)
+			return -ENOMEM;
+		piece->is_reserve = true;
+		llist_add(&piece->read, &range->reserve);
+	}
+	return 0;
+}
+
+static void destroy_reserve(struct bpfsnap_range *range)
+{
+	struct bpfsnap_piece *piece;
+
+	while ((piece = take_reserve(range)))
+		free_piece(piece, 0);
+}
+
 int bpfsnap_cow_create(struct bpfsnap_range *range)
 {
 	u64 nr_chunks = DIV_ROUND_UP_ULL(range->nr_sect, BPFSNAP_CHUNK_SECT);
 	int ret;
 
 	init_waitqueue_head(&range->idle);
-	bpfsnap_index_create(&range->index);
-	range->reserve = alloc_piece(range->snap, BPFSNAP_RESERVE_CHUNKS, GFP_KERNEL);
-	if (!range->reserve)
-		return -ENOMEM;
-	range->reserve->is_reserve = true;
+	init_llist_head(&range->reserve);
+	ret = bpfsnap_index_create(&range->index);
+	if (ret)
+		return ret;
+	ret = create_reserve(range);
+	if (ret)
+		goto undo_reserve;
 	ret = bpfsnap_chunkmap_init(&range->copied, nr_chunks);
 	if (ret)
-		goto free_reserve;
+		goto undo_reserve;
 	ret = bpfsnap_chunkmap_init(&range->started, nr_chunks);
 	if (ret)
 		goto free_copied;
@@ -462,8 +516,9 @@ int bpfsnap_cow_create(struct bpfsnap_range *range)
 
 free_copied:
 	bpfsnap_chunkmap_done(&range->copied);
-free_reserve:
-	free_piece(range->reserve, 0);
+undo_reserve:
+	destroy_reserve(range);
+	bpfsnap_index_destroy(&range->index);
 	return ret;
 }
 
@@ -472,5 +527,5 @@ void bpfsnap_cow_destroy(struct bpfsnap_range *range)
 	bpfsnap_index_destroy(&range->index);
 	bpfsnap_chunkmap_done(&range->started);
 	bpfsnap_chunkmap_done(&range->copied);
-	free_piece(range->reserve, 0);
+	destroy_reserve(range);
 }

@@ -412,7 +412,8 @@ static void gate_work(struct work_struct *work)
 		/* Pairs with smp_mb() in bpfsnap_gate_read(): what it adds now, it kicks for. */
 		smp_store_mb(origin->is_working, false);
 	} while (begun == JOBS_AT_ONCE || !llist_empty(&origin->read));
-	if (!list_empty(&origin->starved) || !list_empty(&origin->blocked))
+	if (!bpfsnap_cow_refill(origin) ||
+	    !list_empty(&origin->starved) || !list_empty(&origin->blocked))
 		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
 }
 

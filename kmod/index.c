@@ -34,16 +34,51 @@ void bpfsnap_extent_free(struct bpfsnap_extent *extent)
 		kmem_cache_free(extent_cache, extent);
 }
 
-void bpfsnap_index_create(struct bpfsnap_index *index)
+struct bpfsnap_extent *bpfsnap_index_take(struct bpfsnap_index *index, gfp_t gfp)
+{
+	struct bpfsnap_extent *extent = bpfsnap_extent_alloc(gfp);
+
+	if (!extent && index->nr_spare)
+		extent = index->spare[--index->nr_spare];
+	return extent;
+}
+
+void bpfsnap_index_untake(struct bpfsnap_index *index, struct bpfsnap_extent *extent)
+{
+	if (index->nr_spare < BPFSNAP_SPARE_EXTENTS)
+		index->spare[index->nr_spare++] = extent;
+	else
+		bpfsnap_extent_free(extent);
+}
+
+bool bpfsnap_index_refill(struct bpfsnap_index *index, gfp_t gfp)
+{
+	while (index->nr_spare < BPFSNAP_SPARE_EXTENTS) {
+		struct bpfsnap_extent *extent = bpfsnap_extent_alloc(gfp);
+
+		if (!extent)
+			return false;
+		index->spare[index->nr_spare++] = extent;
+	}
+	return true;
+}
+
+int bpfsnap_index_create(struct bpfsnap_index *index)
 {
 	spin_lock_init(&index->lock);
 	index->root = RB_ROOT;
+	if (bpfsnap_index_refill(index, GFP_KERNEL))
+		return 0;
+	bpfsnap_index_destroy(index);
+	return -ENOMEM;
 }
 
 void bpfsnap_index_destroy(struct bpfsnap_index *index)
 {
 	struct bpfsnap_extent *extent, *next;
 
+	while (index->nr_spare)
+		bpfsnap_extent_free(index->spare[--index->nr_spare]);
 	rbtree_postorder_for_each_entry_safe(extent, next, &index->root, node) {
 		bpfsnap_extent_free(extent);
 		cond_resched();

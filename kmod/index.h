@@ -35,26 +35,49 @@ struct bpfsnap_extent {
 	};
 };
 
+/* Extents for when there is no memory; each serves for one piece, and stays there. */
+enum { BPFSNAP_SPARE_EXTENTS = 64 };
+
 /**
  * struct bpfsnap_index - extents of the chunks of a range, which don't overlap
- * @lock: protects the rest; process context
+ * @lock: protects @root, @nr_extents; process context
  * @root: by @chunk
  * @nr_extents: how many there are
+ * @spare: for when there is no memory; the origin's worker's
+ * @nr_spare: how many
  */
 struct bpfsnap_index {
 	spinlock_t lock;
 	struct rb_root root;
 	u64 nr_extents;
+	struct bpfsnap_extent *spare[BPFSNAP_SPARE_EXTENTS];
+	u32 nr_spare;
 };
 
 int bpfsnap_index_init(void);
 void bpfsnap_index_exit(void);
-void bpfsnap_index_create(struct bpfsnap_index *index);
+/* Return: 0 or -ENOMEM, with nothing to destroy.  Context: may sleep. */
+int bpfsnap_index_create(struct bpfsnap_index *index);
 void bpfsnap_index_destroy(struct bpfsnap_index *index);
 
-/* Context: may reclaim, without I/O.  Return: NULL without memory. */
+/* Return: NULL without memory. */
 struct bpfsnap_extent *bpfsnap_extent_alloc(gfp_t gfp);
 void bpfsnap_extent_free(struct bpfsnap_extent *extent);
+
+/**
+ * bpfsnap_index_take() - an extent to be added to @index
+ *
+ * Without memory, a spare one.
+ * Context: the origin's worker.
+ * Return: NULL if there is none of these either.
+ */
+struct bpfsnap_extent *bpfsnap_index_take(struct bpfsnap_index *index, gfp_t gfp);
+
+/* It was taken in vain.  Context: the origin's worker. */
+void bpfsnap_index_untake(struct bpfsnap_index *index, struct bpfsnap_extent *extent);
+
+/* Fill up the spare ones.  Context: the origin's worker.  Return: are they all there? */
+bool bpfsnap_index_refill(struct bpfsnap_index *index, gfp_t gfp);
 
 /* @extent overlaps none that is there. */
 void bpfsnap_index_add(struct bpfsnap_index *index, struct bpfsnap_extent *extent);

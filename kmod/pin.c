@@ -175,9 +175,9 @@ static int hide_chunks(struct bpfsnap_range *range, u64 first, u64 nr)
 
 	if (!extent)
 		return -ENOMEM;
-	ret = bpfsnap_chunkmap_prepare(&range->started, first, first + nr - 1);
+	ret = bpfsnap_chunkmap_prepare(&range->started, first, first + nr - 1, GFP_KERNEL);
 	if (!ret)
-		ret = bpfsnap_chunkmap_prepare(&range->copied, first, first + nr - 1);
+		ret = bpfsnap_chunkmap_prepare(&range->copied, first, first + nr - 1, GFP_KERNEL);
 	if (ret) {
 		bpfsnap_extent_free(extent);
 		return ret;

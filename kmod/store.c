@@ -14,8 +14,10 @@
  *   - a file whose blocks are written by bios, since its filesystem is on the disk of
  *     the snapshot itself (pin.c).
  *
- * One write is under way at a time.  Its worker allocates nothing that could wait for
- * a write of the origin.
+ * One write is under way at a time.  Bios need no memory but the store's own, and go on
+ * when there is none left.  A filesystem takes what it needs from where all do: nothing of
+ * that waits for I/O, but it may wait for memory that only writes of the origin would give
+ * back.  That ends with the range, see starve().
  */
 #include <linux/file.h>
 #include <linux/fs.h>
