@@ -424,6 +424,7 @@ void bpfsnap_snapshot_exit(void);
 int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg);
 int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg);
 u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room);
+void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info);
 
 /* Is this range the first of its disk?  Ranges of one disk stand together. */
 bool bpfsnap_first_of_disk(const struct bpfsnap_snapshot *snap, u32 i);
@@ -542,6 +543,9 @@ int bpfsnap_image_publish(struct bpfsnap_range *range);
 bool bpfsnap_image_end(struct bpfsnap_range *range);
 void bpfsnap_image_unend(struct bpfsnap_range *range);
 void bpfsnap_image_destroy(struct bpfsnap_range *range);
+
+/* sysfs.c: what an image's directory in /sys/block tells */
+extern const struct attribute_group *bpfsnap_image_groups[];
 
 /* event.c: what the daemon is told without having asked */
 void bpfsnap_event_add(u32 kind, const struct bpfsnap_range *range, int error, u64 value);

@@ -457,7 +457,7 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 
 int bpfsnap_image_publish(struct bpfsnap_range *range)
 {
-	return add_disk(range->image);
+	return device_add_disk(NULL, range->image, bpfsnap_image_groups);
 }
 
 /* No more openers from now on.  Return: false if there is one. */

@@ -390,7 +390,8 @@ int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg)
 	return bpfsnap_store_extend(snap->ranges[arg->index]->store, arg->limit_bytes);
 }
 
-static void describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info)
+/* Some of it may be a moment old: nothing is locked. */
+void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info)
 {
 	const struct bpfsnap_store *store = range->store;
 
@@ -419,7 +420,7 @@ u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room)
 			continue;
 		for (i = 0; i < snap->nr_ranges; i++, nr++)
 			if (nr < room)
-				describe(snap->ranges[i], &items[nr]);
+				bpfsnap_snapshot_describe(snap->ranges[i], &items[nr]);
 	}
 	return nr;
 }
