@@ -10,6 +10,7 @@ includedir	?= $(prefix)/include
 datadir		?= $(prefix)/share
 mandir		?= $(datadir)/man
 unitdir		?= $(prefix)/lib/systemd/system
+rulesdir	?= $(prefix)/lib/udev/rules.d
 sysusersdir	?= $(prefix)/lib/sysusers.d
 INSTALL		?= install
 put		= $(Q)$(INSTALL) -D -m
@@ -24,6 +25,7 @@ install-daemon: $(B)/bpfsnapd $(B)/bpfsnapd.service
 	$(put) 755 $(B)/bpfsnapd $(DESTDIR)$(sbindir)/bpfsnapd
 	$(put) 644 $(B)/bpfsnapd.service $(DESTDIR)$(unitdir)/bpfsnapd.service
 	$(put) 644 daemon/system/bpfsnapd.socket $(DESTDIR)$(unitdir)/bpfsnapd.socket
+	$(put) 644 daemon/system/59-bpfsnap.rules $(DESTDIR)$(rulesdir)/59-bpfsnap.rules
 	$(put) 644 daemon/system/bpfsnap.sysusers $(DESTDIR)$(sysusersdir)/bpfsnap.conf
 	$(put) 644 daemon/system/bpfsnapd.conf $(DESTDIR)$(prefix)/lib/bpfsnap/bpfsnapd.conf
 	$(put) 644 include/io.bpfsnap.varlink $(DESTDIR)$(datadir)/varlink/io.bpfsnap.varlink
