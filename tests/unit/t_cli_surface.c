@@ -172,7 +172,7 @@ static void completion(void **state)
 {
 	(void)state;
 	assert_string_equal(offer_for("sn"), "snapshot ");
-	assert_string_equal(offer_for("snapshot", ""), "create list destroy ");
+	assert_string_equal(offer_for("snapshot", ""), "create list extend destroy ");
 	assert_string_equal(offer_for("snapshot", "d"), "destroy ");
 	assert_string_equal(offer_for("-J", "epoch", "ad"), "advance ");
 	assert_string_equal(offer_for("-o", "snapshot", "che"), "checkpoint ");
