@@ -260,8 +260,7 @@ static bool run_ring(struct writer *w, struct target *t, unsigned int way, uint8
 				  (off_t)offsets_bytes[i], 0);
 		journal_end(ids[i]);
 	}
-	/* To be tried again, even where it was refused: one that waits for a copy is not. */
-	return true;
+	return !refused;
 }
 
 static bool run_uring(struct writer *w, struct target *t, unsigned int way, uint8_t how,
@@ -347,7 +346,7 @@ struct op_kind op_kinds[] = {
 	{ .name = "nowait", .weight = 8, .run = run_nowait },
 	{ .name = "aio", .weight = 8, .run = run_aio },
 	{ .name = "uring", .weight = 8, .run = run_uring },
-	{ .name = "polled", .weight = 4, .run = run_polled },
+	{ .name = "polled", .weight = 4, .run = run_polled, .goes_on = true },
 	{ .name = "zero", .weight = 4, .run = run_zero },
 	{ .name = "punch", .weight = 2, .run = run_punch },
 	{ .name = "discard", .weight = 4, .run = run_discard },

@@ -105,6 +105,7 @@ struct op_kind {
 	unsigned int weight;
 	bool by_pages;		/* claims and changes whole pages */
 	bool is_torn;		/* while it lasts, a sector may have any part of it */
+	bool goes_on;		/* where it is refused, too: what waits for a copy is not */
 	bool (*run)(struct writer *w, struct target *t, unsigned int way, uint8_t how,
 		    uint64_t sect, uint32_t nr_sect);
 	bool off;		/* not wanted */

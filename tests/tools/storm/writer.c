@@ -116,7 +116,7 @@ static void do_one(struct writer *w)
 	journal_claim(t, claim, claim_nr);
 	if (op_kinds[how].run(w, t, way, how, sect, nr_sect))
 		__atomic_add_fetch(&op_kinds[how].count, 1, __ATOMIC_RELAXED);
-	else
+	else if (!op_kinds[how].goes_on)
 		__atomic_or_fetch(&t->unknown, 1u << how, __ATOMIC_RELAXED);
 	journal_release(t, claim, claim_nr);
 }
