@@ -71,4 +71,4 @@ module_init(bpfsnap_init);
 module_exit(bpfsnap_exit);
 MODULE_DESCRIPTION("Copy-on-write snapshots of live block devices");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(BPFSNAP_VERSION);
