@@ -118,7 +118,6 @@ static int rw_bdev(struct bpfsnap_store *store, bool write, u64 slot, struct bio
 
 static int rw_file(struct bpfsnap_store *store, bool write, u64 slot, struct bio_vec *bvecs, u32 nr)
 {
-	size_t len_bytes = (size_t)nr * PAGE_SIZE;
 	struct file *file = store->file;
 	struct iov_iter iter;
 	struct kiocb kiocb;
@@ -126,16 +125,17 @@ static int rw_file(struct bpfsnap_store *store, bool write, u64 slot, struct bio
 
 	init_sync_kiocb(&kiocb, file);
 	kiocb.ki_pos = slot << BPFSNAP_CHUNK_SHIFT;
-	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvecs, nr, len_bytes);
-	if (write) {
-		file_start_write(file);
-		done = file->f_op->write_iter(&kiocb, &iter);
-		file_end_write(file);
-	} else {
-		done = file->f_op->read_iter(&kiocb, &iter);
-	}
-	if (done != len_bytes)
-		return done < 0 ? done : write ? -ENOSPC : -EIO;
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, bvecs, nr, nr * PAGE_SIZE);
+	/* What ends too early doesn't tell why; the next part does, or succeeds. */
+	do {
+		if (write)
+			file_start_write(file);
+		done = (write ? file->f_op->write_iter : file->f_op->read_iter)(&kiocb, &iter);
+		if (write)
+			file_end_write(file);
+	} while (done > 0 && iov_iter_count(&iter));
+	if (done <= 0)
+		return done ?: -EIO;
 	/* Lost in writeback, it would read as zeros. */
 	return bpfsnap_store_error(store);
 }
