@@ -445,7 +445,7 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 	disk->major = image_major;
 	disk->first_minor = minor;
 	disk->minors = 1;
-	disk->flags |= GENHD_FL_NO_PART;
+	set_bit(GD_SUPPRESS_PART_SCAN, &disk->state);	/* partx -a can still be asked for them */
 	disk->fops = &image_fops;
 	disk->private_data = range;
 	snprintf(disk->disk_name, sizeof(disk->disk_name), "bpfsnap%d", minor);
