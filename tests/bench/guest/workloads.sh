@@ -31,7 +31,7 @@ run_workload() {
 	mixed) fio_cell "${on[@]}" --rw=randrw --rwmixread=70 --bs=4k --iodepth=4 --size=32M ;;
 	sync) fio_cell "${on[@]}" --rw=randwrite --bs=4k --fdatasync=1 --size=16M ;;
 	buffered-*)
-		mount "$2" /mnt
+		mount "$2" /mnt || return
 		fio_cell --filename=/mnt/file --rw=randwrite --bs=4k --size=32M --end_fsync=1 --fsync=256
 		umount /mnt
 		;;
@@ -44,8 +44,7 @@ prepare_workload() {
 	buffered-ext4) mkfs.ext4 -qF -b 4096 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$2" ;;
 	buffered-xfs) mkfs.xfs -qfK -s size=4096 "$2" ;;
 	*) return 0 ;;
-	esac
-	mount "$2" /mnt
+	esac && mount "$2" /mnt || return
 	dd if=/dev/zero of=/mnt/file bs=1M count=32 status=none
 	umount /mnt
 }
