@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "bpfsnap.h"
+#include "trace.h"
 
 static long ioctl_version(void __user *uarg)
 {
@@ -35,6 +36,8 @@ static long ioctl_attach(void __user *uarg)
 		return -EINTR;
 	ret = bpfsnap_origin_attach(&arg);
 	mutex_unlock(&bpfsnap_lock);
+	if (ret)
+		trace_bpfsnap_refused(MKDEV(arg.major, arg.minor), BPFSNAP_STEP_NONE, ret);
 	return ret;
 }
 
@@ -125,6 +128,12 @@ static long ioctl_snap_create(void __user *uarg)
 		goto free_freeze;
 	ret = bpfsnap_snapshot_create(&arg, devices, freeze);
 	mutex_unlock(&bpfsnap_lock);
+	if (ret && arg.failed_step == BPFSNAP_STEP_FREEZE && arg.failed_index < arg.nr_freeze)
+		trace_bpfsnap_refused(MKDEV(freeze[arg.failed_index].major,
+					    freeze[arg.failed_index].minor), arg.failed_step, ret);
+	else if (ret)
+		trace_bpfsnap_refused(MKDEV(devices[arg.failed_index].major,
+					    devices[arg.failed_index].minor), arg.failed_step, ret);
 
 	/*
 	 * If the answer can't be delivered the snapshot still exists: its owner

@@ -100,7 +100,7 @@ static void image_submit_bio(struct bio *bio)
 		return;
 	}
 	/* That the disk is read-only binds openers; the block layer lets bios through. */
-	if (READ_ONCE(range->error) || (op_is_write(bio_op(bio)) && !range->snap->writable)) {
+	if (op_is_write(bio_op(bio)) && !range->snap->writable) {
 		bio_io_error(bio);
 		return;
 	}
@@ -110,7 +110,8 @@ static void image_submit_bio(struct bio *bio)
 		return;
 	}
 	chunks_of(bio, &first, &last);
-	if (bio_op(bio) != REQ_OP_READ || bpfsnap_chunkmap_any(&range->copied, first, last)) {
+	if (bio_op(bio) != REQ_OP_READ || READ_ONCE(range->error) ||
+	    bpfsnap_chunkmap_any(&range->copied, first, last)) {
 		read_slowly(range, bio);
 		return;
 	}
@@ -351,8 +352,8 @@ static void slow_work(struct work_struct *work)
 		else
 			bio->bi_status = errno_to_blk_status(read_by_runs(range, bio));
 		if (bio->bi_status)
-			trace_bpfsnap_image_error(range->info.image_minor, bio->bi_iter.bi_sector,
-						  bio_sectors(bio),
+			trace_bpfsnap_image_error(range->origin->dev, range->info.image_minor,
+						  bio->bi_iter.bi_sector,
 						  blk_status_to_errno(bio->bi_status));
 		bio_endio(bio);
 		cond_resched();

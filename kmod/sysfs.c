@@ -32,17 +32,10 @@ SHOW(store_limit_bytes, "%llu", info.store_limit_bytes);
 SHOW(dropped_discards, "%llu", info.dropped_discards);
 
 static struct attribute *image_attrs[] = {
-	&dev_attr_snapshot.attr,
-	&dev_attr_origin.attr,
-	&dev_attr_start_sect.attr,
-	&dev_attr_error.attr,
-	&dev_attr_copied_bytes.attr,
-	&dev_attr_memory_bytes.attr,
-	&dev_attr_index_bytes.attr,
-	&dev_attr_store_used_bytes.attr,
-	&dev_attr_store_limit_bytes.attr,
-	&dev_attr_dropped_discards.attr,
-	NULL
+	&dev_attr_snapshot.attr, &dev_attr_origin.attr, &dev_attr_start_sect.attr,
+	&dev_attr_error.attr, &dev_attr_copied_bytes.attr, &dev_attr_memory_bytes.attr,
+	&dev_attr_index_bytes.attr, &dev_attr_store_used_bytes.attr,
+	&dev_attr_store_limit_bytes.attr, &dev_attr_dropped_discards.attr, NULL
 };
 
 static const struct attribute_group image_group = { .name = "bpfsnap", .attrs = image_attrs };

@@ -97,8 +97,7 @@ TRACE_EVENT(bpfsnap_hold_end,
 		__entry->error = error;
 	),
 
-	TP_printk("epoch %u after %llu ns error %d", __entry->epoch, __entry->held_ns,
-		  __entry->error)
+	TP_printk("epoch %u after %llu ns error %d", __entry->epoch, __entry->held_ns, __entry->error)
 );
 
 /* Old content has been read: where on the disk, how much, how long it took. */
@@ -182,8 +181,7 @@ TRACE_EVENT(bpfsnap_low_space,
 		  __entry->image, __entry->left_bytes)
 );
 
-/* A range has failed, for good. */
-TRACE_EVENT(bpfsnap_failed,
+DECLARE_EVENT_CLASS(bpfsnap_error,
 
 	TP_PROTO(u32 dev, u32 image, u64 sect, int error),
 
@@ -207,29 +205,43 @@ TRACE_EVENT(bpfsnap_failed,
 		  __entry->image, __entry->sect, __entry->error)
 );
 
-/* An image answers a bio with an error; its sectors are the image's. */
-TRACE_EVENT(bpfsnap_image_error,
+/* A range has failed, for good. */
+DEFINE_EVENT(bpfsnap_error, bpfsnap_failed,
 
-	TP_PROTO(u32 image, u64 sect, u32 nr_sect, int error),
+	TP_PROTO(u32 dev, u32 image, u64 sect, int error),
 
-	TP_ARGS(image, sect, nr_sect, error),
+	TP_ARGS(dev, image, sect, error)
+);
+
+/* An image answers a bio with an error; its sector is the image's. */
+DEFINE_EVENT(bpfsnap_error, bpfsnap_image_error,
+
+	TP_PROTO(u32 dev, u32 image, u64 sect, int error),
+
+	TP_ARGS(dev, image, sect, error)
+);
+
+/* An attach is refused, or a snapshot in one of the steps of enum bpfsnap_step. */
+TRACE_EVENT(bpfsnap_refused,
+
+	TP_PROTO(u32 dev, u32 step, int error),
+
+	TP_ARGS(dev, step, error),
 
 	TP_STRUCT__entry(
-		__field(u32, image)
-		__field(u64, sect)
-		__field(u32, nr_sect)
+		__field(u32, dev)
+		__field(u32, step)
 		__field(int, error)
 	),
 
 	TP_fast_assign(
-		__entry->image = image;
-		__entry->sect = sect;
-		__entry->nr_sect = nr_sect;
+		__entry->dev = dev;
+		__entry->step = step;
 		__entry->error = error;
 	),
 
-	TP_printk("image %u sector %llu + %u error %d", __entry->image, __entry->sect,
-		  __entry->nr_sect, __entry->error)
+	TP_printk("%u:%u step %u error %d", MAJOR(__entry->dev), MINOR(__entry->dev),
+		  __entry->step, __entry->error)
 );
 
 /* The macro exists only in the pass of define_trace.h that builds BPF's part. */
