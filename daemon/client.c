@@ -6,16 +6,33 @@
  * the next message and stay in the buffer.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
 
-enum { READ_BYTES = 64 << 10 };
+enum {
+	READ_BYTES = 64 << 10,
+	HANDLES_MAX = 8,	/* with one message */
+};
+
+/**
+ * struct handles - file descriptors that came with a reply
+ * @is_short: there was no room in this process for all of them
+ * @is_over: there were more than a message may have
+ */
+struct handles {
+	int items[HANDLES_MAX];
+	size_t nr;
+	bool is_short;
+	bool is_over;
+};
 
 struct bpfsnap_conn {
 	int fd;
@@ -128,8 +145,82 @@ static int grow(struct bpfsnap_conn *conn)
 	return 0;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until there is something to receive, or @until_ms; that is -1 for ever. */
+static int wait_input(const struct bpfsnap_conn *conn, int64_t until_ms)
+{
+	struct pollfd p = { .fd = conn->fd, .events = POLLIN };
+	int r;
+
+	if (until_ms < 0)
+		return 0;
+	do {
+		int64_t left_ms = until_ms - now_ms();
+
+		r = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r == 0 ? -ETIMEDOUT : 0;
+}
+
+static void close_handles(struct handles *handles)
+{
+	while (handles->nr > 0)
+		close(handles->items[--handles->nr]);
+}
+
+/* The kernel closes what a caller that wants no handles gets. */
+static ssize_t receive_bytes(struct bpfsnap_conn *conn, struct handles *handles)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(HANDLES_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = { conn->buf + conn->have_bytes, conn->room_bytes - conn->have_bytes };
+	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
+	bool is_cut = false;
+	size_t nr = 0;
+	ssize_t n;
+
+	if (handles) {
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_LEN(HANDLES_MAX * sizeof(int));
+	}
+	n = recvmsg(conn->fd, &header, MSG_CMSG_CLOEXEC);
+	if (n < 0 || !handles)
+		return n;
+	is_cut = header.msg_flags & MSG_CTRUNC;
+	for (struct cmsghdr *m = CMSG_FIRSTHDR(&header); m; m = CMSG_NXTHDR(&header, m)) {
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+			continue;
+		nr = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < nr; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(m) + i * sizeof(fd), sizeof(fd));
+			if (handles->nr < HANDLES_MAX) {
+				handles->items[handles->nr++] = fd;
+			} else {
+				close(fd);
+				handles->is_over = true;
+			}
+		}
+	}
+	/* Cut off though there was room here: it was the process that had none. */
+	handles->is_short |= is_cut && nr < HANDLES_MAX;
+	handles->is_over |= is_cut && nr == HANDLES_MAX;
+	return n;
+}
+
 /* Waits until the buffer begins with a whole message; its length without the NUL. */
-static int receive_message(struct bpfsnap_conn *conn, size_t *ret_length_bytes)
+static int receive_message(struct bpfsnap_conn *conn, int64_t until_ms, struct handles *handles,
+			   size_t *ret_length_bytes)
 {
 	for (;;) {
 		char *end = conn->buf ? memchr(conn->buf + conn->seen_bytes, 0,
@@ -147,8 +238,10 @@ static int receive_message(struct bpfsnap_conn *conn, size_t *ret_length_bytes)
 			if (r < 0)
 				return r;
 		}
-		n = recv(conn->fd, conn->buf + conn->have_bytes,
-			 conn->room_bytes - conn->have_bytes, 0);
+		r = wait_input(conn, until_ms);
+		if (r < 0)
+			return r;
+		n = receive_bytes(conn, handles);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -188,15 +281,17 @@ static int parse_message(const char *text, size_t length_bytes, struct json_obje
 	return 0;
 }
 
-/* One reply.  0, or -EREMOTEIO with the error's name and parameters. */
-static int receive_reply(struct bpfsnap_conn *conn, struct json_object **ret_parameters,
-			 bool *ret_continues, char **ret_error)
+/* One reply.  0, or -EREMOTEIO with the error's name and parameters, or -ETIMEDOUT. */
+static int receive_reply(struct bpfsnap_conn *conn, int64_t until_ms, struct handles *handles,
+			 struct json_object **ret_parameters, bool *ret_continues, char **ret_error)
 {
 	struct json_object *message, *parameters, *error, *continues;
 	size_t length_bytes = 0;
 	int r;
 
-	r = receive_message(conn, &length_bytes);
+	r = receive_message(conn, until_ms, handles, &length_bytes);
+	if (r == -ETIMEDOUT)	/* what has come stays in the buffer */
+		return r;
 	if (r < 0)
 		goto undo_conn;
 	r = parse_message(conn->buf, length_bytes, &message);
@@ -238,9 +333,8 @@ undo_conn:
 	return r;
 }
 
-int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
-		 struct json_object *parameters,
-		 struct json_object **ret_parameters, char **ret_error)
+static int call(struct bpfsnap_conn *conn, const char *method, struct json_object *parameters,
+		struct handles *handles, struct json_object **ret_parameters, char **ret_error)
 {
 	bool continues;
 	int r;
@@ -250,7 +344,7 @@ int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
 	r = send_call(conn, method, parameters, false);
 	if (r < 0)
 		return r;
-	r = receive_reply(conn, ret_parameters, &continues, ret_error);
+	r = receive_reply(conn, -1, handles, ret_parameters, &continues, ret_error);
 	if (r == 0 && continues) {	/* a stream that nobody asked for */
 		json_object_put(*ret_parameters);
 		*ret_parameters = NULL;
@@ -258,6 +352,70 @@ int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
 		return -EBADMSG;
 	}
 	return r;
+}
+
+int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
+		 struct json_object *parameters,
+		 struct json_object **ret_parameters, char **ret_error)
+{
+	return call(conn, method, parameters, NULL, ret_parameters, ret_error);
+}
+
+/* The one handle that @reply speaks of. */
+static int take_handle(struct handles *handles, struct json_object *reply, const char *member,
+		       int *ret_handle)
+{
+	struct json_object *place = json_object_object_get(reply, member);
+
+	if (handles->is_short)
+		return -EMFILE;
+	if (handles->nr != 1 || handles->is_over || !json_object_is_type(place, json_type_int) ||
+	    json_object_get_int64(place) != 0)
+		return -EBADMSG;
+	*ret_handle = handles->items[0];
+	handles->nr = 0;
+	return 0;
+}
+
+int bpfsnap_call_handle(struct bpfsnap_conn *conn, const char *method,
+			struct json_object *parameters, const char *member, int *ret_handle,
+			struct json_object **ret_parameters, char **ret_error)
+{
+	struct handles handles = { .nr = 0 };
+	int r;
+
+	*ret_handle = -1;
+	r = call(conn, method, parameters, &handles, ret_parameters, ret_error);
+	if (r == 0) {
+		r = take_handle(&handles, *ret_parameters, member, ret_handle);
+		if (r < 0) {
+			json_object_put(*ret_parameters);
+			*ret_parameters = NULL;
+			conn->broken = r == -EBADMSG;
+		}
+	}
+	close_handles(&handles);
+	return r;
+}
+
+int bpfsnap_fd(const struct bpfsnap_conn *conn)
+{
+	return conn->fd;
+}
+
+int bpfsnap_more_begin(struct bpfsnap_conn *conn, const char *method,
+		       struct json_object *parameters)
+{
+	return conn->broken ? -ENOTCONN : send_call(conn, method, parameters, true);
+}
+
+int bpfsnap_more_next(struct bpfsnap_conn *conn, int timeout_ms,
+		      struct json_object **ret_parameters, bool *ret_continues, char **ret_error)
+{
+	if (conn->broken)
+		return -ENOTCONN;
+	return receive_reply(conn, timeout_ms < 0 ? -1 : now_ms() + timeout_ms, NULL, ret_parameters,
+			     ret_continues, ret_error);
 }
 
 int bpfsnap_call_more(struct bpfsnap_conn *conn, const char *method,
@@ -268,13 +426,11 @@ int bpfsnap_call_more(struct bpfsnap_conn *conn, const char *method,
 	bool continues = true;
 	int r;
 
-	if (conn->broken)
-		return -ENOTCONN;
-	r = send_call(conn, method, parameters, true);
+	r = bpfsnap_more_begin(conn, method, parameters);
 	while (r == 0 && continues) {
 		struct json_object *reply;
 
-		r = receive_reply(conn, &reply, &continues, ret_error);
+		r = bpfsnap_more_next(conn, -1, &reply, &continues, ret_error);
 		if (r == -EREMOTEIO)
 			*ret_parameters = reply;
 		if (r < 0)

@@ -9,6 +9,8 @@
 #ifndef _BPFSNAP_CLIENT_H
 #define _BPFSNAP_CLIENT_H
 
+#include <stdbool.h>
+
 #include <json-c/json.h>
 
 #define BPFSNAP_SOCKET_PATH	"/run/bpfsnap/bpfsnapd.sock"
@@ -69,6 +71,35 @@ struct bpfsnap_conn *bpfsnap_close(struct bpfsnap_conn *conn);
 int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
 		 struct json_object *parameters,
 		 struct json_object **ret_parameters, char **ret_error);
+
+/**
+ * bpfsnap_call_handle - call a method whose reply brings one file descriptor
+ * @member: of the reply, that tells its place
+ * @ret_handle: close-on-exec, the caller's; -1 unless this returns 0
+ *
+ * Return: as bpfsnap_call(); -EBADMSG also if none came, or more than one; -EMFILE: it came,
+ * but this process can't have another file descriptor: the connection is still good.
+ */
+int bpfsnap_call_handle(struct bpfsnap_conn *conn, const char *method,
+			struct json_object *parameters, const char *member, int *ret_handle,
+			struct json_object **ret_parameters, char **ret_error);
+
+/** bpfsnap_fd - for poll(2); the connection's */
+int bpfsnap_fd(const struct bpfsnap_conn *conn);
+
+/** bpfsnap_more_begin - call a method whose stream of replies is taken one by one */
+int bpfsnap_more_begin(struct bpfsnap_conn *conn, const char *method,
+		       struct json_object *parameters);
+
+/**
+ * bpfsnap_more_next - the next reply
+ * @timeout_ms: -1: wait for ever
+ * @ret_continues: others follow
+ *
+ * Return: as bpfsnap_call(); -ETIMEDOUT: it has not come, or not all of it; ask again.
+ */
+int bpfsnap_more_next(struct bpfsnap_conn *conn, int timeout_ms,
+		      struct json_object **ret_parameters, bool *ret_continues, char **ret_error);
 
 /**
  * bpfsnap_call_more - call a method that answers with a stream of replies
