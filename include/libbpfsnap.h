@@ -69,6 +69,7 @@ enum bpfsnap_reason {
 	BPFSNAP_REASON_BAD_REPLY,
 	BPFSNAP_REASON_NO_MEMORY,
 	BPFSNAP_REASON_OTHER,		/* one that a later daemon has: see bpfsnap_error_name() */
+	BPFSNAP_REASON_TOO_MANY_FILES,	/* this process can't have another file descriptor */
 };
 
 struct bpfsnap_error;
@@ -131,6 +132,26 @@ struct bpfsnap_description {
 /** bpfsnap_device_attach - @granularity_bytes: 0 for the daemon's choice. @ret_device may be NULL */
 int bpfsnap_device_attach(struct bpfsnap *bpfsnap, const char *device, uint64_t granularity_bytes,
 			  struct bpfsnap_device **ret_device, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_generation_renew - begin a new history, and with it a full backup; root only
+ * @ret_device: may be NULL
+ *
+ * What was in doubt is forgotten, and so is all that changed.
+ *
+ * Errors: DeviceNotFound, NotAttached, TrackerUnavailable, PermissionDenied.
+ */
+int bpfsnap_generation_renew(struct bpfsnap *bpfsnap, const char *device,
+			     struct bpfsnap_device **ret_device, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_device_mark_dirty - let a range count as changed now, in whole blocks; root only
+ * @offset_bytes: within the device, which may be a partition
+ * @length_bytes: 1 at least, and not beyond the device
+ *
+ * Errors: DeviceNotFound, NotAttached, TrackerUnavailable, PermissionDenied, SystemFailure;
+ * InvalidParameter of "offset" or "length".
+ */
+int bpfsnap_device_mark_dirty(struct bpfsnap *bpfsnap, const char *device, uint64_t offset_bytes,
+			      uint64_t length_bytes, struct bpfsnap_error **ret_error);
 int bpfsnap_device_detach(struct bpfsnap *bpfsnap, const char *device,
 			  struct bpfsnap_error **ret_error);
 /** bpfsnap_device_list - @ret_devices: ends with NULL. Return: how many */
@@ -148,6 +169,13 @@ void bpfsnap_description_free(struct bpfsnap_description *description);
 
 /**
  * struct bpfsnap_snapshot_options - see method CreateSnapshot; 0 or NULL: the daemon's choice
+ * @lease_s: seconds after which it is destroyed unless bpfsnap_lease_renew() is called; 0: none
+ * @key: name of the request, of 1 to 128 bytes: who does not know what became of one asks again
+ * @bound: destroy it when the connection of this handle ends: with bpfsnap_disconnect(), the
+ *         process, the daemon, or possibly a call on the handle that fails with one of the
+ *         reasons Unreachable, BadReply or NoMemory.  A later call connects again, but the
+ *         snapshot is gone.  A child of fork() that has not called exec() keeps the connection
+ * @confirmed: destroy it if this process is gone before it has received the reply
  */
 struct bpfsnap_snapshot_options {
 	size_t size;
@@ -159,6 +187,11 @@ struct bpfsnap_snapshot_options {
 	uint64_t memory_bytes;
 	uint32_t timeout_ms;
 	bool writable;
+	/* Added later.  The widest comes first: else it may be in what was padding. */
+	uint64_t lease_s;
+	const char *key;
+	bool bound;
+	bool confirmed;
 };
 
 /**
@@ -183,6 +216,13 @@ struct bpfsnap_snapshot_device {
 	bool is_uncertain;
 };
 
+/**
+ * struct bpfsnap_snapshot - see type Snapshot
+ * @key: or NULL
+ * @lease_s: seconds; 0 if it has no lease
+ * @expires_ns: when the lease ends if nobody renews it, since 1970; 0 if it has none
+ * @bound: to a connection, not necessarily of this handle
+ */
 struct bpfsnap_snapshot {
 	const char *snapshot;
 	uint64_t created_ns;
@@ -191,6 +231,10 @@ struct bpfsnap_snapshot {
 	size_t nr_devices;
 	struct bpfsnap_snapshot_device **devices;
 	bool writable;
+	const char *key;
+	uint64_t lease_s;
+	uint64_t expires_ns;
+	bool bound;
 };
 
 int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapshot_options *options,
@@ -203,6 +247,42 @@ int bpfsnap_snapshot_list(struct bpfsnap *bpfsnap, struct bpfsnap_snapshot ***re
 			  struct bpfsnap_error **ret_error);
 int bpfsnap_snapshot_destroy(struct bpfsnap *bpfsnap, const char *snapshot,
 			     struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_lease_renew - go on needing a snapshot; root only
+ * @lease_s: seconds from now, up to 604800; 0: as long as before
+ * @ret_expires_ns: when it ends then, since 1970; may be NULL
+ *
+ * The daemon serves it at once, but a call of another thread on the same handle holds it up.
+ *
+ * Errors: SnapshotNotFound, also if it has no lease; PermissionDenied; InvalidParameter of "lease_s".
+ */
+int bpfsnap_lease_renew(struct bpfsnap *bpfsnap, const char *snapshot, uint64_t lease_s,
+			uint64_t *ret_expires_ns, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_storage_extend - let a storage take more; root only
+ * @device: of the snapshot; NULL: its first
+ * @limit_bytes: 1 MiB at least, and no less than before
+ *
+ * Errors: SnapshotNotFound, DeviceNotFound, ModuleUnavailable, PermissionDenied, SystemFailure;
+ * InvalidParameter of "limit".
+ */
+int bpfsnap_storage_extend(struct bpfsnap *bpfsnap, const char *snapshot, const char *device,
+			   uint64_t limit_bytes, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_image_open - an image as a file descriptor, for reading, close-on-exec; root only
+ * @device: of the snapshot; NULL: its first
+ * @ret_size_bytes: may be NULL
+ *
+ * Can be handed to somebody who may read nothing else.  While it is open, the snapshot can't be
+ * destroyed.
+ *
+ * Errors: SnapshotNotFound, DeviceNotFound, ModuleUnavailable, PermissionDenied, SystemFailure,
+ * TooManyFiles.
+ *
+ * Return: the descriptor, for close().
+ */
+int bpfsnap_image_open(struct bpfsnap *bpfsnap, const char *snapshot, const char *device,
+		       uint64_t *ret_size_bytes, struct bpfsnap_error **ret_error);
 void bpfsnap_snapshot_free(struct bpfsnap_snapshot *snapshot);
 void bpfsnap_snapshot_list_free(struct bpfsnap_snapshot **snapshots);
 
@@ -297,6 +377,22 @@ int bpfsnap_changes_next(struct bpfsnap_changes *changes, struct bpfsnap_extent 
 			 struct bpfsnap_error **ret_error);
 void bpfsnap_changes_end(struct bpfsnap_changes *changes);
 
+/**
+ * bpfsnap_changes_open - what changed, as one object that can be handed on
+ * @options: of the whole device: without @start_bytes, @page_extents and @details
+ * @ret_info: final; for bpfsnap_changes_info_free()
+ *
+ * The sealed file has one bit for each granularity_bytes of the device: bit n % 8 of byte n / 8
+ * is set if the n-th of them has changed.
+ *
+ * Errors: those of bpfsnap_changes_begin(), TooManyFiles.
+ *
+ * Return: the descriptor, close-on-exec, for close().
+ */
+int bpfsnap_changes_open(struct bpfsnap *bpfsnap, const struct bpfsnap_changes_options *options,
+			 struct bpfsnap_changes_info **ret_info, struct bpfsnap_error **ret_error);
+void bpfsnap_changes_info_free(struct bpfsnap_changes_info *info);
+
 /* -- Checkpoints ------------------------------------------------------------------ */
 
 /** struct bpfsnap_checkpoint - @changed_bytes: UINT64_MAX if its generation has ended */
@@ -320,6 +416,72 @@ int bpfsnap_checkpoint_commit(struct bpfsnap *bpfsnap, const char *device, const
 int bpfsnap_checkpoint_remove(struct bpfsnap *bpfsnap, const char *device, const char *name,
 			      struct bpfsnap_error **ret_error);
 void bpfsnap_checkpoint_list_free(struct bpfsnap_checkpoint **checkpoints);
+
+/* -- Events ----------------------------------------------------------------------- */
+
+enum bpfsnap_event_type {
+	BPFSNAP_EVENT_HAPPENED,		/* it is told */
+	BPFSNAP_EVENT_MISSED,		/* so many were not kept until we asked */
+	BPFSNAP_EVENT_RESTARTED,	/* another daemon, another stream: nobody knows what was missed */
+};
+
+/**
+ * struct bpfsnap_event - one step of an iterator
+ * @stream: and @seq: what to pass to bpfsnap_events_begin() to go on after this step
+ * @kind: see type Event; NULL unless it happened, as are @device, @snapshot (and those may be
+ *        NULL then, too) and @text
+ * @time_ns: since 1970; 0 unless it happened
+ * @value: as the kind has it, UINT64_MAX for none; with BPFSNAP_EVENT_MISSED: how many
+ */
+struct bpfsnap_event {
+	enum bpfsnap_event_type type;
+	const char *stream;
+	const char *kind;
+	const char *device;
+	const char *snapshot;
+	const char *text;
+	uint64_t seq;
+	uint64_t time_ns;
+	uint64_t value;
+};
+
+/** struct bpfsnap_events - an iterator over what happens, with a connection of its own */
+struct bpfsnap_events;
+
+/**
+ * bpfsnap_events_begin - listen
+ * @stream: of the last event that is known; NULL: from now on
+ * @after: its number; ignored if @stream is NULL
+ *
+ * It takes of the handle no more than where the daemon is: that may be given back before, and
+ * calls on it don't wait for us.
+ *
+ * Errors: PermissionDenied; InvalidParameter of "after", which has not happened yet; TooManyFiles.
+ */
+int bpfsnap_events_begin(struct bpfsnap *bpfsnap, const char *stream, uint64_t after,
+			 struct bpfsnap_events **ret_events, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_events_next - wait for the next step
+ * @timeout_ms: longest time to wait; 0: only look; -1: for ever.  Signals don't end it
+ * @ret_event: until the next call with this iterator
+ *
+ * An error ends the connection, not the iterator: the next call makes another one, and goes on
+ * after the last step that was told.  If the daemon was started anew meanwhile, that next step is
+ * BPFSNAP_EVENT_RESTARTED, and what its stream has had so far follows.
+ *
+ * Return: 1 with @ret_event, 0 if nothing happened in time, or a negative errno: -ENOTCONN
+ * (Unreachable) when the daemon goes away, and until there is another one, at once each time.
+ */
+int bpfsnap_events_next(struct bpfsnap_events *events, int timeout_ms,
+			const struct bpfsnap_event **ret_event, struct bpfsnap_error **ret_error);
+/**
+ * bpfsnap_events_fd - for poll(), POLLIN, after bpfsnap_events_next() with timeout 0 returned 0
+ *
+ * Return: it, which is another one after an error; -ENOTCONN between an error and the call of
+ * bpfsnap_events_next() that connects again.
+ */
+int bpfsnap_events_fd(const struct bpfsnap_events *events);
+void bpfsnap_events_end(struct bpfsnap_events *events);
 
 #ifdef __cplusplus
 }

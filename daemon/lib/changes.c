@@ -8,8 +8,11 @@
  * error, as it is within one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib.h"
 
@@ -124,8 +127,7 @@ static int ask(struct bpfsnap_changes *c, struct json_object *o, struct bpfsnap_
 
 	if (o) {
 		put_number(o, "max", c->page_extents);
-		if (c->details)
-			json_object_object_add(o, "details", json_object_new_boolean(true));
+		put_true(o, "details", c->details);
 	}
 	r = handle_call(c->bpfsnap, BPFSNAP_INTERFACE ".ListChanges", o, &reply, ret_error);
 	return r < 0 ? r : take_page(c, reply, ret_error);
@@ -143,17 +145,32 @@ static int ask_next(struct bpfsnap_changes *c, struct bpfsnap_error **ret_error)
 	return ask(c, o, ret_error);
 }
 
+static struct json_object *question(const struct bpfsnap_changes_options *options)
+{
+	struct json_object *o = one_text("device", options->device);
+
+	if (!o)
+		return NULL;
+	if (options->checkpoint)
+		put_text(o, "checkpoint", options->checkpoint);
+	else
+		put_any_number(o, "since", options->since);
+	put_text(o, "generation", options->generation);
+	put_number(o, "start", options->start_bytes);
+	return o;
+}
+
 int bpfsnap_changes_begin(struct bpfsnap *bpfsnap, const struct bpfsnap_changes_options *options,
 			  struct bpfsnap_changes **ret_changes, struct bpfsnap_error **ret_error)
 {
+	struct bpfsnap_changes_options taken;
 	struct bpfsnap_changes *c;
-	struct json_object *o;
 	int r;
 
 	*ret_changes = NULL;
-	if (options->size < sizeof(*options))
-		return error_make(ret_error, BPFSNAP_REASON_INVALID_PARAMETER, "size",
-				  "The options were not made by BPFSNAP_INIT.");
+	r = options_take(options, sizeof(taken), sizeof(taken), &taken, ret_error);
+	if (r < 0)
+		return r;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return error_local(ret_error, -ENOMEM, options->device);
@@ -162,17 +179,7 @@ int bpfsnap_changes_begin(struct bpfsnap *bpfsnap, const struct bpfsnap_changes_
 	c->details = options->details;
 	c->next_bytes = options->start_bytes;
 	c->device = strdup(options->device);
-	o = c->device ? one_text("device", options->device) : NULL;
-	if (o) {
-		if (options->checkpoint)
-			put_text(o, "checkpoint", options->checkpoint);
-		else
-			json_object_object_add(o, "since", json_object_new_int64(
-				options->since > INT64_MAX ? -1 : (int64_t)options->since));
-		put_text(o, "generation", options->generation);
-		put_number(o, "start", options->start_bytes);
-	}
-	r = ask(c, o, ret_error);
+	r = ask(c, c->device ? question(options) : NULL, ret_error);
 	if (r < 0) {
 		bpfsnap_changes_end(c);
 		return r;
@@ -234,4 +241,58 @@ void bpfsnap_changes_end(struct bpfsnap_changes *c)
 	json_object_put(c->page);
 	free(c->device);
 	free(c);
+}
+
+static const struct kind info_kind = {
+	.fields = info_fields, .nr_fields = ARRAY_SIZE(info_fields),
+	.size_bytes = sizeof(struct bpfsnap_changes_info),
+};
+
+/* What it says can't change any more, and it is as long as it must be. */
+static bool is_bitmap(int fd, const struct bpfsnap_changes_info *info)
+{
+	const int needed = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	const uint64_t bits = info->granularity_bytes && info->size_bytes ?
+			      (info->size_bytes - 1) / info->granularity_bytes + 1 : 0;
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	return bits && seals >= 0 && (seals & needed) == needed && fstat(fd, &st) == 0 &&
+	       (uint64_t)st.st_size == (bits - 1) / 8 + 1;
+}
+
+int bpfsnap_changes_open(struct bpfsnap *bpfsnap, const struct bpfsnap_changes_options *options,
+			 struct bpfsnap_changes_info **ret_info, struct bpfsnap_error **ret_error)
+{
+	struct bpfsnap_changes_options taken;
+	struct json_object *reply = NULL;
+	int r, fd = -1;
+
+	*ret_info = NULL;
+	r = options_take(options, sizeof(taken), sizeof(taken), &taken, ret_error);
+	if (r < 0)
+		return r;
+	if (taken.start_bytes || taken.page_extents || taken.details)
+		return error_make(ret_error, BPFSNAP_REASON_INVALID_PARAMETER,
+				  taken.start_bytes ? "start" : taken.details ? "details" : "max",
+				  "A bitmap is of the whole device, and has no details.");
+	r = handle_call_fd(bpfsnap, BPFSNAP_INTERFACE ".OpenChanges", question(&taken), "changes_fd",
+			   &fd, &reply, ret_error);
+	if (r < 0)
+		return r;
+	r = kind_take(&info_kind, reply, (void **)ret_info);
+	json_object_put(reply);
+	if (r == 0 && !is_bitmap(fd, *ret_info))
+		r = -EBADMSG;
+	if (r == 0)
+		return fd;
+	close(fd);
+	bpfsnap_changes_info_free(*ret_info);
+	*ret_info = NULL;
+	return error_local(ret_error, r, taken.device);
+}
+
+void bpfsnap_changes_info_free(struct bpfsnap_changes_info *info)
+{
+	kind_free(&info_kind, info);
 }

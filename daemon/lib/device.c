@@ -71,19 +71,46 @@ static struct json_object *of_device(const char *device, uint64_t granularity_by
 	return o;
 }
 
-int bpfsnap_device_attach(struct bpfsnap *bpfsnap, const char *device, uint64_t granularity_bytes,
-			  struct bpfsnap_device **ret_device, struct bpfsnap_error **ret_error)
+/* A call that replies with the device, which not everybody wants. */
+static int device_call(struct bpfsnap *bpfsnap, const char *method, const char *device,
+		       uint64_t granularity_bytes, struct bpfsnap_device **ret_device,
+		       struct bpfsnap_error **ret_error)
 {
 	void *one;
 	int r;
 
-	r = kind_call(bpfsnap, BPFSNAP_INTERFACE ".AttachDevice",
-		      of_device(device, granularity_bytes), "device", &device_kind, &one, ret_error);
+	r = kind_call(bpfsnap, method, of_device(device, granularity_bytes), "device",
+		      &device_kind, &one, ret_error);
 	if (ret_device)
 		*ret_device = one;
 	else
 		kind_free(&device_kind, one);
 	return r;
+}
+
+int bpfsnap_device_attach(struct bpfsnap *bpfsnap, const char *device, uint64_t granularity_bytes,
+			  struct bpfsnap_device **ret_device, struct bpfsnap_error **ret_error)
+{
+	return device_call(bpfsnap, BPFSNAP_INTERFACE ".AttachDevice", device, granularity_bytes,
+			   ret_device, ret_error);
+}
+
+int bpfsnap_generation_renew(struct bpfsnap *bpfsnap, const char *device,
+			     struct bpfsnap_device **ret_device, struct bpfsnap_error **ret_error)
+{
+	return device_call(bpfsnap, BPFSNAP_INTERFACE ".RenewGeneration", device, 0, ret_device, ret_error);
+}
+
+int bpfsnap_device_mark_dirty(struct bpfsnap *bpfsnap, const char *device, uint64_t offset_bytes,
+			      uint64_t length_bytes, struct bpfsnap_error **ret_error)
+{
+	struct json_object *o = one_text("device", device);
+
+	if (o) {
+		put_any_number(o, "offset", offset_bytes);
+		put_any_number(o, "length", length_bytes);
+	}
+	return handle_call(bpfsnap, BPFSNAP_INTERFACE ".MarkDirty", o, NULL, ret_error);
 }
 
 int bpfsnap_device_detach(struct bpfsnap *bpfsnap, const char *device,

@@ -58,6 +58,7 @@ static const struct {
 	{ BPFSNAP_REASON_UNREACHABLE,		"Unreachable", NULL, ENOTCONN },
 	{ BPFSNAP_REASON_BAD_REPLY,		"BadReply", NULL, EBADMSG },
 	{ BPFSNAP_REASON_NO_MEMORY,		"NoMemory", NULL, ENOMEM },
+	{ BPFSNAP_REASON_TOO_MANY_FILES,	"TooManyFiles", NULL, EMFILE },
 };
 
 static int fill(struct bpfsnap_error **ret_error, enum bpfsnap_reason reason, const char *name,
@@ -107,6 +108,10 @@ int error_local(struct bpfsnap_error **ret_error, int r, const char *object)
 		snprintf(message, sizeof(message), "%s: the daemon's reply is malformed or too long",
 			 object);
 		return error_make(ret_error, BPFSNAP_REASON_BAD_REPLY, object, message);
+	case EMFILE:
+	case ENFILE:
+		snprintf(message, sizeof(message), "%s: too many files are open", object);
+		return error_make(ret_error, BPFSNAP_REASON_TOO_MANY_FILES, object, message);
 	case EACCES:
 	case EPERM:
 		snprintf(message, sizeof(message), "%s: not allowed to talk to the daemon", object);

@@ -20,9 +20,9 @@ static int take_text(struct json_object *o, bool is_needed, char **to)
 	return *to ? 0 : -ENOMEM;
 }
 
-static int take_number(struct json_object *o, bool is_needed, uint64_t *to)
+static int take_number(struct json_object *o, bool is_needed, uint64_t without, uint64_t *to)
 {
-	*to = UINT64_MAX;
+	*to = without;
 	if (!o)
 		return is_needed ? -EBADMSG : 0;
 	if (!json_object_is_type(o, json_type_int) || json_object_get_int64(o) < 0)
@@ -67,7 +67,9 @@ int fields_take(struct json_object *from, const struct field *fields, size_t nr,
 			break;
 		case FIELD_NUMBER:
 		case FIELD_NUMBER_OR_MAX:
-			r = take_number(o, fields[i].kind == FIELD_NUMBER, at);
+		case FIELD_NUMBER_OR_ZERO:
+			r = take_number(o, fields[i].kind == FIELD_NUMBER,
+					fields[i].kind == FIELD_NUMBER_OR_ZERO ? 0 : UINT64_MAX, at);
 			break;
 		case FIELD_BOOL:
 		case FIELD_BOOL_OR_FALSE:
@@ -190,12 +192,23 @@ void put_text(struct json_object *o, const char *name, const char *value)
 		json_object_object_add(o, name, json_object_new_string(value));
 }
 
-void put_number(struct json_object *o, const char *name, uint64_t value)
+void put_any_number(struct json_object *o, const char *name, uint64_t value)
 {
 	/* What does not fit becomes a number that the daemon refuses. */
+	json_object_object_add(o, name, json_object_new_int64(
+		value > INT64_MAX ? -1 : (int64_t)value));
+}
+
+void put_number(struct json_object *o, const char *name, uint64_t value)
+{
 	if (value)
-		json_object_object_add(o, name, json_object_new_int64(
-			value > INT64_MAX ? -1 : (int64_t)value));
+		put_any_number(o, name, value);
+}
+
+void put_true(struct json_object *o, const char *name, bool value)
+{
+	if (value)
+		json_object_object_add(o, name, json_object_new_boolean(true));
 }
 
 void put_texts(struct json_object *o, const char *name, const char *const *values, size_t nr)
@@ -205,6 +218,22 @@ void put_texts(struct json_object *o, const char *name, const char *const *value
 	for (size_t i = 0; i < nr; i++)
 		json_object_array_add(array, json_object_new_string(values[i]));
 	json_object_object_add(o, name, array);
+}
+
+int options_take(const void *options, size_t first_size, size_t size, void *ret,
+		 struct bpfsnap_error **ret_error)
+{
+	const size_t given = *(const size_t *)options;
+	bool is_known = given >= first_size;
+
+	for (size_t i = size; is_known && i < given; i++)
+		is_known = ((const char *)options)[i] == 0;
+	if (!is_known)
+		return error_make(ret_error, BPFSNAP_REASON_INVALID_PARAMETER, "size",
+				  "The options were not made by BPFSNAP_INIT, or are of a later release.");
+	memset(ret, 0, size);
+	memcpy(ret, options, given < size ? given : size);
+	return 0;
 }
 
 struct json_object *one_text(const char *name, const char *value)

@@ -62,7 +62,8 @@ void bpfsnap_disconnect(struct bpfsnap *b)
  * it is the reply that does not come, nobody knows what became of the call.
  */
 static int call_locked(struct bpfsnap *b, const char *method, struct json_object *parameters,
-		       struct json_object **ret_reply, char **ret_error_name)
+		       const char *member, int *ret_fd, struct json_object **ret_reply,
+		       char **ret_error_name)
 {
 	int r = -EPIPE;
 
@@ -70,15 +71,19 @@ static int call_locked(struct bpfsnap *b, const char *method, struct json_object
 		r = b->conn ? 0 : bpfsnap_open(b->path, &b->conn);
 		if (r < 0)
 			return r;
-		r = bpfsnap_call(b->conn, method, parameters, ret_reply, ret_error_name);
-		if (r < 0 && r != -EREMOTEIO)
+		r = member ? bpfsnap_call_handle(b->conn, method, parameters, member, ret_fd,
+						 ret_reply, ret_error_name)
+			   : bpfsnap_call(b->conn, method, parameters, ret_reply, ret_error_name);
+		/* What is bound to the connection ends with it: only if it is of no more use. */
+		if (r < 0 && r != -EREMOTEIO && r != -EMFILE)
 			b->conn = bpfsnap_close(b->conn);
 	}
 	return r;
 }
 
-int handle_call(struct bpfsnap *b, const char *method, struct json_object *parameters,
-		struct json_object **ret_reply, struct bpfsnap_error **ret_error)
+int handle_call_fd(struct bpfsnap *b, const char *method, struct json_object *parameters,
+		   const char *member, int *ret_fd, struct json_object **ret_reply,
+		   struct bpfsnap_error **ret_error)
 {
 	struct json_object *reply = NULL;
 	char *error_name = NULL;
@@ -86,7 +91,7 @@ int handle_call(struct bpfsnap *b, const char *method, struct json_object *param
 
 	if (parameters) {
 		pthread_mutex_lock(&b->lock);
-		r = call_locked(b, method, parameters, &reply, &error_name);
+		r = call_locked(b, method, parameters, member, ret_fd, &reply, &error_name);
 		pthread_mutex_unlock(&b->lock);
 		json_object_put(parameters);
 	}
@@ -100,4 +105,15 @@ int handle_call(struct bpfsnap *b, const char *method, struct json_object *param
 	else
 		json_object_put(reply);
 	return r;
+}
+
+int handle_call(struct bpfsnap *b, const char *method, struct json_object *parameters,
+		struct json_object **ret_reply, struct bpfsnap_error **ret_error)
+{
+	return handle_call_fd(b, method, parameters, NULL, NULL, ret_reply, ret_error);
+}
+
+const char *handle_path(const struct bpfsnap *b)
+{
+	return b->path;
 }

@@ -33,6 +33,22 @@ int error_remote(struct bpfsnap_error **ret_error, const char *name,
 int handle_call(struct bpfsnap *bpfsnap, const char *method, struct json_object *parameters,
 		struct json_object **ret_reply, struct bpfsnap_error **ret_error);
 
+/** handle_call_fd - handle_call(), whose reply brings a file descriptor, of which @member tells */
+int handle_call_fd(struct bpfsnap *bpfsnap, const char *method, struct json_object *parameters,
+		   const char *member, int *ret_fd, struct json_object **ret_reply,
+		   struct bpfsnap_error **ret_error);
+
+/** handle_path - of the daemon's socket */
+const char *handle_path(const struct bpfsnap *bpfsnap);
+
+/**
+ * options_take - what a caller gave us, who may know fewer members than we do, or more
+ * @size: of our structure, of which @first_size were in its first release
+ * @ret: zeros where the caller knows nothing; what we don't know must be zeros
+ */
+int options_take(const void *options, size_t first_size, size_t size, void *ret,
+		 struct bpfsnap_error **ret_error);
+
 /** struct field - a member of a reply, and where it goes */
 struct field {
 	const char *name;
@@ -41,6 +57,7 @@ struct field {
 		FIELD_STRING_OR_NULL,
 		FIELD_NUMBER,		/* uint64_t */
 		FIELD_NUMBER_OR_MAX,	/* UINT64_MAX where it is null */
+		FIELD_NUMBER_OR_ZERO,
 		FIELD_BOOL,
 		FIELD_BOOL_OR_FALSE,
 		FIELD_UNCERTAIN,	/* bool, from "state": all but "ok" and "verified" */
@@ -77,9 +94,11 @@ int kind_call_list(struct bpfsnap *bpfsnap, const char *method, struct json_obje
 		   const char *member, const struct kind *kind, void ***ret,
 		   struct bpfsnap_error **ret_error);
 
-/* Parameters of calls: NULL and 0 add nothing. */
+/* Parameters of calls: NULL, 0 and false add nothing, but put_any_number(). */
 void put_text(struct json_object *o, const char *name, const char *value);
 void put_number(struct json_object *o, const char *name, uint64_t value);
+void put_any_number(struct json_object *o, const char *name, uint64_t value);
+void put_true(struct json_object *o, const char *name, bool value);
 void put_texts(struct json_object *o, const char *name, const char *const *values, size_t nr);
 
 /** one_text - parameters with one string; NULL leaves it out */

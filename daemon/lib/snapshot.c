@@ -38,6 +38,10 @@ static const struct field snapshot_fields[] = {
 	OF("hold_ns", NUMBER, hold_ns),
 	OF("memory_bytes", NUMBER, memory_bytes),
 	OF("writable", BOOL, writable),
+	OF("key", STRING_OR_NULL, key),
+	OF("lease_s", NUMBER_OR_ZERO, lease_s),
+	OF("expires_ns", NUMBER_OR_ZERO, expires_ns),
+	OF("bound", BOOL_OR_FALSE, bound),
 };
 #undef OF
 
@@ -50,7 +54,8 @@ static int take_devices(struct json_object *from, void *to)
 	if (nr < 0)
 		return nr;
 	snapshot->nr_devices = (size_t)nr;
-	return 0;
+	/* A lease ends at some time, and without one nothing does. */
+	return !snapshot->lease_s == !snapshot->expires_ns ? 0 : -EBADMSG;
 }
 
 static void free_devices(void *of)
@@ -66,23 +71,31 @@ static const struct kind snapshot_kind = {
 	.take_rest = take_devices, .free_rest = free_devices,
 };
 
-int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapshot_options *options,
+/* What an older daemon does not know is sent only if it was asked for. */
+int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapshot_options *given,
 			    struct bpfsnap_snapshot **ret_snapshot, struct bpfsnap_error **ret_error)
 {
+	struct bpfsnap_snapshot_options options;
 	struct json_object *o;
+	int r;
 
 	*ret_snapshot = NULL;
-	if (options->size < sizeof(*options))
-		return error_make(ret_error, BPFSNAP_REASON_INVALID_PARAMETER, "size",
-				  "The options were not made by BPFSNAP_INIT.");
-	o = one_text("storage", options->storage);
+	r = options_take(given, offsetof(struct bpfsnap_snapshot_options, lease_s), sizeof(options),
+			 &options, ret_error);
+	if (r < 0)
+		return r;
+	o = one_text("storage", options.storage);
 	if (o) {
-		put_texts(o, "devices", options->devices, options->nr_devices);
-		put_text(o, "checkpoint", options->checkpoint);
-		put_number(o, "limit", options->limit_bytes);
-		put_number(o, "memory", options->memory_bytes);
-		put_number(o, "timeout_ms", options->timeout_ms);
-		json_object_object_add(o, "writable", json_object_new_boolean(options->writable));
+		put_texts(o, "devices", options.devices, options.nr_devices);
+		put_text(o, "checkpoint", options.checkpoint);
+		put_number(o, "limit", options.limit_bytes);
+		put_number(o, "memory", options.memory_bytes);
+		put_number(o, "timeout_ms", options.timeout_ms);
+		json_object_object_add(o, "writable", json_object_new_boolean(options.writable));
+		put_text(o, "key", options.key);
+		put_number(o, "lease_s", options.lease_s);
+		put_true(o, "bound", options.bound);
+		put_true(o, "confirmed", options.confirmed);
 	}
 	return kind_call(bpfsnap, BPFSNAP_INTERFACE ".CreateSnapshot", o, "snapshot",
 			 &snapshot_kind, (void **)ret_snapshot, ret_error);
@@ -130,6 +143,40 @@ int bpfsnap_snapshot_destroy(struct bpfsnap *bpfsnap, const char *snapshot,
 {
 	return handle_call(bpfsnap, BPFSNAP_INTERFACE ".DestroySnapshot",
 			   one_text("snapshot", snapshot), NULL, ret_error);
+}
+
+int bpfsnap_lease_renew(struct bpfsnap *bpfsnap, const char *snapshot, uint64_t lease_s,
+			uint64_t *ret_expires_ns, struct bpfsnap_error **ret_error)
+{
+	static const struct field expires = { "expires_ns", FIELD_NUMBER, 0 };
+	struct json_object *o = one_text("snapshot", snapshot), *reply = NULL;
+	uint64_t expires_ns;
+	int r;
+
+	if (o)
+		put_number(o, "lease_s", lease_s);
+	r = handle_call(bpfsnap, BPFSNAP_INTERFACE ".RenewLease", o, &reply, ret_error);
+	if (r < 0)
+		return r;
+	r = fields_take(reply, &expires, 1, &expires_ns);
+	json_object_put(reply);
+	if (r < 0)
+		return error_local(ret_error, r, snapshot);
+	if (ret_expires_ns)
+		*ret_expires_ns = expires_ns;
+	return 0;
+}
+
+int bpfsnap_storage_extend(struct bpfsnap *bpfsnap, const char *snapshot, const char *device,
+			   uint64_t limit_bytes, struct bpfsnap_error **ret_error)
+{
+	struct json_object *o = one_text("snapshot", snapshot);
+
+	if (o) {
+		put_text(o, "device", device);
+		put_any_number(o, "limit", limit_bytes);
+	}
+	return handle_call(bpfsnap, BPFSNAP_INTERFACE ".ExtendStorage", o, NULL, ret_error);
 }
 
 void bpfsnap_snapshot_free(struct bpfsnap_snapshot *snapshot)

@@ -13,15 +13,16 @@ UNIT_PURE	:= varlink strict schema schema_parse extents reasons snapshot doubt i
 	sysfs device fsdev stack reach renumber events held worker config hooks notify log facts metrics
 UNIT_OBJ	:= $(UNIT_PURE:%=$(UNIT_DIR)/daemon/%.o)
 UNIT_OWN	:= $(patsubst tests/unit/%.c,$(UNIT_DIR)/%,\
-	$(filter-out tests/unit/t_cli_% tests/unit/t_lib.c,$(wildcard tests/unit/t_*.c)))
+	$(filter-out tests/unit/t_cli_% tests/unit/t_lib%,$(wildcard tests/unit/t_*.c)))
 UNIT_TESTS	:= $(UNIT_OWN)
 
 -include tests/unit/cli.mk
 
 # The client library.
 UNIT_LIB_SRC	:= $(wildcard daemon/lib/*.c) daemon/client.c
-UNIT_TESTS	+= $(UNIT_DIR)/t_lib
-$(UNIT_DIR)/t_lib: tests/unit/t_lib.c $(UNIT_LIB_SRC) daemon/client.h daemon/lib/lib.h include/libbpfsnap.h
+UNIT_LIB	:= $(UNIT_DIR)/t_lib $(UNIT_DIR)/t_lib_more
+UNIT_TESTS	+= $(UNIT_LIB)
+$(UNIT_LIB): $(UNIT_DIR)/%: tests/unit/%.c tests/unit/lib_daemon.h $(UNIT_LIB_SRC) daemon/client.h daemon/lib/lib.h include/libbpfsnap.h
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CPPFLAGS) -Idaemon/lib $(UNIT_CFLAGS) -o $@ $< $(UNIT_LIB_SRC) \
