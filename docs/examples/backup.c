@@ -7,6 +7,7 @@
  * FILE.state remembers up to where FILE is good; it is written last, so that a backup that was
  * interrupted is made good by the next one.  Where there are no snapshots, because the kernel
  * module is missing, DEVICE itself is read: then it must not be written to meanwhile.
+ * The snapshot has a lease: if this program is killed, the daemon destroys it.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -14,7 +15,10 @@
 #include <libbpfsnap.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LEASE_S = 600 };
 
 static struct bpfsnap *bpfsnap;
 static struct bpfsnap_snapshot *snapshot;
@@ -31,6 +35,22 @@ static void fail(const char *what)
 	errx(1, "%s: %s: %s", what, bpfsnap_error_name(error), bpfsnap_error_message(error));
 }
 
+/* Called between two pieces: often enough, and for most of them it does nothing. */
+static void renew_lease(void)
+{
+	static time_t last;
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	if (!snapshot || now.tv_sec - last < LEASE_S / 4)
+		return;
+	last = now.tv_sec;
+	/* A daemon that is just being restarted takes leases over. */
+	if (bpfsnap_lease_renew(bpfsnap, snapshot->snapshot, 0, NULL, &error) < 0 &&
+	    bpfsnap_error_reason(error) != BPFSNAP_REASON_UNREACHABLE)
+		fail("lease");
+}
+
 static void copy(int from, int to, uint64_t offset, uint64_t length)
 {
 	static char buffer[1 << 20];
@@ -38,6 +58,7 @@ static void copy(int from, int to, uint64_t offset, uint64_t length)
 	while (length) {
 		ssize_t n = pread(from, buffer, length < sizeof(buffer) ? length : sizeof(buffer), offset);
 
+		renew_lease();
 		if (n <= 0 || pwrite(to, buffer, n, offset) != n)
 			err(1, "copying at %" PRIu64, offset);
 		offset += n;
@@ -95,6 +116,7 @@ int main(int argc, char *argv[])
 
 	options.devices = devices;
 	options.nr_devices = 1;
+	options.lease_s = LEASE_S;
 	if (bpfsnap_snapshot_create(bpfsnap, &options, &snapshot, &error) == 0) {
 		atexit(give_back);
 		source = snapshot->devices[0]->image;
