@@ -42,7 +42,7 @@ run_workload() {
 prepare_workload() {
 	case $1 in
 	buffered-ext4) mkfs.ext4 -qF -b 4096 -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$2" ;;
-	buffered-xfs) mkfs.xfs -qfK -s size=4096 "$2" ;;
+	buffered-xfs) mkfs.xfs --unsupported -qfK -s size=4096 "$2" ;;
 	*) return 0 ;;
 	esac && mount "$2" /mnt || return
 	dd if=/dev/zero of=/mnt/file bs=1M count=32 status=none
