@@ -145,7 +145,7 @@ static int grow(struct bpfsnap_conn *conn)
 	return 0;
 }
 
-static int64_t now_ms(void)
+int64_t bpfsnap_now_ms(void)
 {
 	struct timespec ts;
 
@@ -162,7 +162,7 @@ static int wait_input(const struct bpfsnap_conn *conn, int64_t until_ms)
 	if (until_ms < 0)
 		return 0;
 	do {
-		int64_t left_ms = until_ms - now_ms();
+		int64_t left_ms = until_ms - bpfsnap_now_ms();
 
 		r = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
 	} while (r < 0 && errno == EINTR);
@@ -414,7 +414,7 @@ int bpfsnap_more_next(struct bpfsnap_conn *conn, int timeout_ms,
 {
 	if (conn->broken)
 		return -ENOTCONN;
-	return receive_reply(conn, timeout_ms < 0 ? -1 : now_ms() + timeout_ms, NULL, ret_parameters,
+	return receive_reply(conn, timeout_ms < 0 ? -1 : bpfsnap_now_ms() + timeout_ms, NULL, ret_parameters,
 			     ret_continues, ret_error);
 }
 

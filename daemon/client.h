@@ -10,6 +10,7 @@
 #define _BPFSNAP_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -83,6 +84,9 @@ int bpfsnap_call(struct bpfsnap_conn *conn, const char *method,
 int bpfsnap_call_handle(struct bpfsnap_conn *conn, const char *method,
 			struct json_object *parameters, const char *member, int *ret_handle,
 			struct json_object **ret_parameters, char **ret_error);
+
+/** bpfsnap_now_ms - of the clock that timeouts are told by */
+int64_t bpfsnap_now_ms(void);
 
 /** bpfsnap_fd - for poll(2); the connection's */
 int bpfsnap_fd(const struct bpfsnap_conn *conn);

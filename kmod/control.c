@@ -128,12 +128,14 @@ static long ioctl_snap_create(void __user *uarg)
 		goto free_freeze;
 	ret = bpfsnap_snapshot_create(&arg, devices, freeze);
 	mutex_unlock(&bpfsnap_lock);
-	if (ret && arg.failed_step == BPFSNAP_STEP_FREEZE && arg.failed_index < arg.nr_freeze)
-		trace_bpfsnap_refused(MKDEV(freeze[arg.failed_index].major,
-					    freeze[arg.failed_index].minor), arg.failed_step, ret);
-	else if (ret)
-		trace_bpfsnap_refused(MKDEV(devices[arg.failed_index].major,
-					    devices[arg.failed_index].minor), arg.failed_step, ret);
+	if (ret) {
+		u32 i = arg.failed_index;
+		bool is_freeze = arg.failed_step == BPFSNAP_STEP_FREEZE && i < arg.nr_freeze;
+
+		trace_bpfsnap_refused(is_freeze ? MKDEV(freeze[i].major, freeze[i].minor) :
+						  MKDEV(devices[i].major, devices[i].minor),
+				      arg.failed_step, ret);
+	}
 
 	/*
 	 * If the answer can't be delivered the snapshot still exists: its owner

@@ -89,29 +89,38 @@ static void fast_endio(struct bio *clone)
 		read_slowly(range, bio);
 }
 
+static void end_bio(const struct bpfsnap_range *range, struct bio *bio, int error)
+{
+	bio->bi_status = errno_to_blk_status(error);
+	if (error)
+		trace_bpfsnap_image_error(range->origin->dev, range->info.image_minor,
+					  bio->bi_iter.bi_sector, error);
+	bio_endio(bio);
+}
+
 static void image_submit_bio(struct bio *bio)
 {
 	struct bpfsnap_range *range = bio->bi_bdev->bd_disk->private_data;
 	struct bio *clone;
 	u64 first, last;
+	int error;
 
 	if (!bio_sectors(bio)) {
 		bio_endio(bio);
 		return;
 	}
+	/* At once: the worker may be waiting for a storage that hangs. */
+	error = READ_ONCE(range->error);
 	/* That the disk is read-only binds openers; the block layer lets bios through. */
-	if (op_is_write(bio_op(bio)) && !range->snap->writable) {
-		bio_io_error(bio);
-		return;
-	}
-	/* A hint; the storage is given back as a whole. */
-	if (bio_op(bio) == REQ_OP_DISCARD) {
-		bio_endio(bio);
+	if (!error && op_is_write(bio_op(bio)) && !range->snap->writable)
+		error = -EIO;
+	/* A discard is a hint; the storage is given back as a whole. */
+	if (error || bio_op(bio) == REQ_OP_DISCARD) {
+		end_bio(range, bio, error);
 		return;
 	}
 	chunks_of(bio, &first, &last);
-	if (bio_op(bio) != REQ_OP_READ || READ_ONCE(range->error) ||
-	    bpfsnap_chunkmap_any(&range->copied, first, last)) {
+	if (bio_op(bio) != REQ_OP_READ || bpfsnap_chunkmap_any(&range->copied, first, last)) {
 		read_slowly(range, bio);
 		return;
 	}
@@ -347,15 +356,8 @@ static void slow_work(struct work_struct *work)
 		spin_unlock_irq(&range->image_lock);
 		if (!bio)
 			break;
-		if (bio_op(bio) == REQ_OP_WRITE)
-			bio->bi_status = errno_to_blk_status(write_image(range, bio));
-		else
-			bio->bi_status = errno_to_blk_status(read_by_runs(range, bio));
-		if (bio->bi_status)
-			trace_bpfsnap_image_error(range->origin->dev, range->info.image_minor,
-						  bio->bi_iter.bi_sector,
-						  blk_status_to_errno(bio->bi_status));
-		bio_endio(bio);
+		end_bio(range, bio, bio_op(bio) == REQ_OP_WRITE ? write_image(range, bio) :
+								  read_by_runs(range, bio));
 		cond_resched();
 	}
 	memalloc_noio_restore(noio);

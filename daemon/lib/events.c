@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib.h"
 
@@ -251,24 +250,16 @@ static int tell(struct bpfsnap_events *e)
 	return 1;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int bpfsnap_events_next(struct bpfsnap_events *e, int timeout_ms,
 			const struct bpfsnap_event **ret_event, struct bpfsnap_error **ret_error)
 {
-	const int64_t until_ms = now_ms() + timeout_ms;
+	const int64_t until_ms = bpfsnap_now_ms() + timeout_ms;
 	int r;
 
 	*ret_event = NULL;
 	/* A first reply may be empty, and then the time is not over. */
 	while ((r = tell(e)) == 0) {
-		int64_t left_ms = until_ms - now_ms();
+		int64_t left_ms = until_ms - bpfsnap_now_ms();
 
 		r = receive(e, timeout_ms < 0 ? -1 : left_ms > 0 ? (int)left_ms : 0, ret_error);
 		if (r <= 0)

@@ -46,9 +46,11 @@ static void renew_lease(void)
 		return;
 	last = now.tv_sec;
 	/* A daemon that is just being restarted takes leases over. */
-	if (bpfsnap_lease_renew(bpfsnap, snapshot->snapshot, 0, NULL, &error) < 0 &&
-	    bpfsnap_error_reason(error) != BPFSNAP_REASON_UNREACHABLE)
-		fail("lease");
+	if (bpfsnap_lease_renew(bpfsnap, snapshot->snapshot, 0, NULL, &error) < 0) {
+		if (bpfsnap_error_reason(error) != BPFSNAP_REASON_UNREACHABLE)
+			fail("lease");
+		bpfsnap_error_free(error);
+	}
 }
 
 static void copy(int from, int to, uint64_t offset, uint64_t length)
@@ -56,9 +58,10 @@ static void copy(int from, int to, uint64_t offset, uint64_t length)
 	static char buffer[1 << 20];
 
 	while (length) {
-		ssize_t n = pread(from, buffer, length < sizeof(buffer) ? length : sizeof(buffer), offset);
+		ssize_t n;
 
 		renew_lease();
+		n = pread(from, buffer, length < sizeof(buffer) ? length : sizeof(buffer), offset);
 		if (n <= 0 || pwrite(to, buffer, n, offset) != n)
 			err(1, "copying at %" PRIu64, offset);
 		offset += n;
