@@ -28,6 +28,7 @@
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/errseq.h>
+#include <linux/kthread.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mempool.h>
@@ -92,9 +93,9 @@ struct bpfsnap_passed {
  * @starved: jobs that wait for memory; the worker's
  * @nr_starved: how many
  * @blocked: jobs that wait for another job's piece; the worker's
- * @wq: ordered, with a rescuer of its own: writeback may depend on it alone
+ * @worker: a thread of its own, which needs no memory to begin: writeback may depend on it
  * @work: deals with all of these
- * @retry: queues @work when nothing else might
+ * @retry: likewise, when nothing else might begin @work
  * @ranges: armed struct bpfsnap_range; RCU, see above; changed under bpfsnap_lock
  */
 struct bpfsnap_origin {
@@ -124,9 +125,9 @@ struct bpfsnap_origin {
 	struct list_head starved;
 	unsigned int nr_starved;
 	struct list_head blocked;
-	struct workqueue_struct *wq;
-	struct work_struct work;
-	struct delayed_work retry;
+	struct kthread_worker *worker;
+	struct kthread_work work;
+	struct kthread_delayed_work retry;
 
 	struct list_head ranges;
 };
@@ -320,9 +321,23 @@ void bpfsnap_hook_add(struct bpfsnap_origin *origin);
  */
 void bpfsnap_hook_del(struct bpfsnap_origin *origin);
 
+/* job.c: wrappers of bios */
+int bpfsnap_job_init(void);
+void bpfsnap_job_exit(void);
+/* The reserve of an origin, to be destroyed by mempool_destroy(), or NULL. */
+mempool_t *bpfsnap_job_pool(void);
+/* Not from a reserve.  Context: any.  Return: NULL without memory. */
+struct bpfsnap_job *bpfsnap_job_new(void);
+/* Also one from a reserve. */
+void bpfsnap_job_free(struct bpfsnap_job *job);
+/* @bio ends through @job from now on. */
+void bpfsnap_job_wrap(struct bpfsnap_job *job, struct bio *bio);
+/* @bio ends as it did before, and its job is freed. */
+void bpfsnap_job_unwrap(struct bio *bio);
+/* Return: the job that this origin gave the bio, or NULL. */
+struct bpfsnap_job *bpfsnap_job_of(const struct bpfsnap_origin *origin, const struct bio *bio);
+
 /* gate.c: what happens to a write bio that was caught */
-int bpfsnap_gate_init(void);
-void bpfsnap_gate_exit(void);
 int bpfsnap_gate_create(struct bpfsnap_origin *origin);
 void bpfsnap_gate_destroy(struct bpfsnap_origin *origin);
 
@@ -423,7 +438,8 @@ int bpfsnap_snapshot_init(void);
 void bpfsnap_snapshot_exit(void);
 int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg);
 int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg);
-u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room);
+/* Fill @items, struct bpfsnap_snap_info, as far as there is @room.  Return: how many there are. */
+u32 bpfsnap_snapshot_list(void *items, u32 room);
 void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info);
 
 /* Is this range the first of its disk?  Ranges of one disk stand together. */
@@ -521,7 +537,6 @@ bool bpfsnap_cow_refill(struct bpfsnap_origin *origin);
 /* Count a discard that is not executed for the sake of the ranges it touches. */
 void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsnap_job *job);
 
-void bpfsnap_piece_get(struct bpfsnap_piece *piece);
 void bpfsnap_piece_put(struct bpfsnap_piece *piece);
 
 /* Is the disk there, with the medium of the instant?  Only then is what it holds old.  Context: any. */

@@ -12,10 +12,7 @@ int bpfsnap_chunkmap_init(struct bpfsnap_chunkmap *map, u64 nr_chunks)
 	map->nr_chunks = nr_chunks;
 	map->nr_leaves = DIV_ROUND_UP_ULL(nr_chunks, LEAF_BITS);
 	map->leaves = kvcalloc(map->nr_leaves, sizeof(*map->leaves), GFP_KERNEL);
-	if (map->leaves && bpfsnap_chunkmap_refill(map, GFP_KERNEL))
-		return 0;
-	bpfsnap_chunkmap_done(map);
-	return -ENOMEM;
+	return map->leaves && bpfsnap_chunkmap_refill(map, GFP_KERNEL) ? 0 : -ENOMEM;
 }
 
 void bpfsnap_chunkmap_done(struct bpfsnap_chunkmap *map)
@@ -81,6 +78,13 @@ bool bpfsnap_chunkmap_all(const struct bpfsnap_chunkmap *map, u64 first, u64 las
 {
 	bool copied;
 
+	/* Most writes are short, and each asks. */
+	if (first == last) {
+		/* Pairs with smp_store_release() in bpfsnap_chunkmap_prepare(). */
+		const unsigned long *leaf = smp_load_acquire(&map->leaves[first / LEAF_BITS]);
+
+		return leaf && test_bit(first % LEAF_BITS, leaf);
+	}
 	return bpfsnap_chunkmap_run(map, first, last, &copied) == last && copied;
 }
 

@@ -24,7 +24,7 @@ struct bpfsnap_chunkmap {
 	unsigned long *spare;
 };
 
-/* Context: may sleep.  Return: 0 or -ENOMEM. */
+/* Context: may sleep.  Return: 0 or -ENOMEM; bpfsnap_chunkmap_done() is due in both cases. */
 int bpfsnap_chunkmap_init(struct bpfsnap_chunkmap *map, u64 nr_chunks);
 void bpfsnap_chunkmap_done(struct bpfsnap_chunkmap *map);
 

@@ -61,24 +61,16 @@ static long ioctl_detach(void __user *uarg)
 
 enum { MEMORY_MIN_BYTES = 1 << 20 };
 
-static int check_create(const struct bpfsnap_ioc_snap_create *arg)
+static bool is_valid(const struct bpfsnap_ioc_snap_create *arg)
 {
-	if (!memchr_inv(arg->id, 0, sizeof(arg->id)))
-		return -EINVAL;
-	if (!arg->nr_devices || arg->nr_devices > BPFSNAP_MAX_DEVICES ||
-	    arg->nr_freeze > BPFSNAP_MAX_FREEZE)
-		return -EINVAL;
-	if (!arg->timeout_ms || arg->timeout_ms > BPFSNAP_MAX_TIMEOUT_MS)
-		return -EINVAL;
-	if (!arg->epoch || arg->hold_ns || arg->failed_step || arg->failed_index)
-		return -EINVAL;
-	if (arg->flags & ~(BPFSNAP_SNAP_WRITABLE | BPFSNAP_SNAP_COPY_DISCARDS) || arg->reserved)
-		return -EINVAL;
-	if (arg->memory_bytes && arg->memory_bytes < MEMORY_MIN_BYTES)
-		return -EINVAL;
-	if (arg->memory_bytes >> PAGE_SHIFT > INT_MAX / 2)
-		return -EINVAL;
-	return 0;
+	return memchr_inv(arg->id, 0, sizeof(arg->id)) && arg->epoch &&
+	       arg->nr_devices && arg->nr_devices <= BPFSNAP_MAX_DEVICES &&
+	       arg->nr_freeze <= BPFSNAP_MAX_FREEZE &&
+	       arg->timeout_ms && arg->timeout_ms <= BPFSNAP_MAX_TIMEOUT_MS &&
+	       !(arg->flags & ~(BPFSNAP_SNAP_WRITABLE | BPFSNAP_SNAP_COPY_DISCARDS)) &&
+	       (!arg->memory_bytes || arg->memory_bytes >= MEMORY_MIN_BYTES) &&
+	       arg->memory_bytes >> PAGE_SHIFT <= INT_MAX / 2 &&
+	       !arg->hold_ns && !arg->failed_step && !arg->failed_index && !arg->reserved;
 }
 
 static int check_devices(const struct bpfsnap_snap_device *devices, u32 nr,
@@ -108,9 +100,8 @@ static long ioctl_snap_create(void __user *uarg)
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	ret = check_create(&arg);
-	if (ret)
-		return ret;
+	if (!is_valid(&arg))
+		return -EINVAL;
 	devices = memdup_user(u64_to_user_ptr(arg.devices), arg.nr_devices * sizeof(*devices));
 	if (IS_ERR(devices))
 		return PTR_ERR(devices);
@@ -182,11 +173,6 @@ static long ioctl_snap_extend(void __user *uarg)
 	ret = bpfsnap_snapshot_extend(&arg);
 	mutex_unlock(&bpfsnap_lock);
 	return ret;
-}
-
-static u32 list_snapshots(void *items, u32 room)
-{
-	return bpfsnap_snapshot_list(items, room);
 }
 
 static u32 list_origins(void *items, u32 room)
@@ -268,7 +254,7 @@ static long control_ioctl(struct file *file, unsigned int cmd, unsigned long uar
 	case BPFSNAP_IOC_SNAP_EXTEND:
 		return ioctl_snap_extend(arg);
 	case BPFSNAP_IOC_SNAP_LIST:
-		return ioctl_list(arg, sizeof(struct bpfsnap_snap_info), list_snapshots);
+		return ioctl_list(arg, sizeof(struct bpfsnap_snap_info), bpfsnap_snapshot_list);
 	}
 	return -ENOTTY;
 }

@@ -102,11 +102,6 @@ void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsn
 			atomic64_inc(&range->dropped_discards);
 }
 
-void bpfsnap_piece_get(struct bpfsnap_piece *piece)
-{
-	refcount_inc(&piece->ref);
-}
-
 /* Pages that the snapshot has used before, up to @nr.  Return: how many. */
 static u32 take_used(struct bpfsnap_snapshot *snap, struct bio_vec *bvecs, u32 nr)
 {
@@ -156,8 +151,6 @@ void bpfsnap_cow_free_used(struct bpfsnap_snapshot *snap)
 
 static void free_piece(struct bpfsnap_piece *piece, u32 kept)
 {
-	if (!piece)
-		return;
 	for (; kept < piece->nr_pages; kept++)
 		free_used_page(piece->bvecs[kept].bv_page);
 	kfree(piece);
@@ -500,25 +493,11 @@ int bpfsnap_cow_create(struct bpfsnap_range *range)
 
 	init_waitqueue_head(&range->idle);
 	init_llist_head(&range->reserve);
-	ret = bpfsnap_index_create(&range->index);
+	ret = bpfsnap_index_create(&range->index) ?: create_reserve(range) ?:
+	      bpfsnap_chunkmap_init(&range->copied, nr_chunks) ?:
+	      bpfsnap_chunkmap_init(&range->started, nr_chunks);
 	if (ret)
-		return ret;
-	ret = create_reserve(range);
-	if (ret)
-		goto undo_reserve;
-	ret = bpfsnap_chunkmap_init(&range->copied, nr_chunks);
-	if (ret)
-		goto undo_reserve;
-	ret = bpfsnap_chunkmap_init(&range->started, nr_chunks);
-	if (ret)
-		goto free_copied;
-	return 0;
-
-free_copied:
-	bpfsnap_chunkmap_done(&range->copied);
-undo_reserve:
-	destroy_reserve(range);
-	bpfsnap_index_destroy(&range->index);
+		bpfsnap_cow_destroy(range);
 	return ret;
 }
 

@@ -27,144 +27,17 @@
 #include <linux/mempool.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <uapi/linux/sched/types.h>
 #include "bpfsnap.h"
 #include "trace.h"
 
 enum {
-	JOBS_KEPT = 64,
-	/* Wrappers that a CPU keeps for the next writes: the slab would clear each. */
-	JOBS_STOCK = 16,
 	/* Jobs begun before the worker looks at what has been read. */
 	JOBS_AT_ONCE = 64,
 	/* So many may lack memory before no further one is begun. */
 	STARVED_MAX = 16,
 	RETRY_MS = 10,
 };
-
-static struct kmem_cache *job_cache;
-
-struct job_stock {
-	unsigned int nr;
-	struct bpfsnap_job *jobs[JOBS_STOCK];
-};
-
-static DEFINE_PER_CPU(struct job_stock, job_stocks);
-
-static void gate_endio(struct bio *bio);
-
-static void wrap_bio(struct bpfsnap_job *job, struct bio *bio)
-{
-	job->end_io = bio->bi_end_io;
-	job->private = bio->bi_private;
-	bio->bi_end_io = gate_endio;
-	bio->bi_private = job;
-}
-
-/* The wrapper of a write that passes at once.  Context: preemption off. */
-static struct bpfsnap_job *new_job(void)
-{
-	struct bpfsnap_job *job = NULL;
-	struct job_stock *stock;
-	unsigned long flags;
-
-	local_irq_save(flags);
-	stock = this_cpu_ptr(&job_stocks);
-	if (stock->nr)
-		job = stock->jobs[--stock->nr];
-	local_irq_restore(flags);
-	return job ?: kmem_cache_alloc(job_cache, GFP_NOWAIT | __GFP_NOWARN);
-}
-
-static void free_job(struct bpfsnap_job *job)
-{
-	struct job_stock *stock;
-	unsigned long flags;
-
-	/* What was taken from a reserve goes back to it. */
-	if (job->is_pooled) {
-		mempool_free(job, job->origin->jobs);
-		return;
-	}
-	local_irq_save(flags);
-	stock = this_cpu_ptr(&job_stocks);
-	if (stock->nr < JOBS_STOCK) {
-		stock->jobs[stock->nr++] = job;
-		job = NULL;
-	}
-	local_irq_restore(flags);
-	if (job)
-		kmem_cache_free(job_cache, job);
-}
-
-static void unwrap_bio(struct bio *bio)
-{
-	struct bpfsnap_job *job = bio->bi_private;
-
-	bio->bi_end_io = job->end_io;
-	bio->bi_private = job->private;
-	free_job(job);
-}
-
-static void end_bio(struct bio *bio)
-{
-	struct bpfsnap_job *job = bio->bi_private;
-	struct bpfsnap_origin *origin = job->origin;
-	bool passed = job->passed;
-
-	unwrap_bio(bio);
-	/*
-	 * bio_endio() has told the queue's rq_qos that this bio is done; it must
-	 * not do so again.  Calling end_io directly would be shorter and wrong:
-	 * a chained bio must be ended by bio_endio().
-	 */
-	bio_clear_flag(bio, BIO_QOS_THROTTLED);
-	bio_clear_flag(bio, BIO_QOS_MERGED);
-	bio_endio(bio);
-	if (passed)
-		percpu_ref_put(&origin->inflight);
-	else
-		/* Ended before it came back: refused on the way, or its cgroup is gone. */
-		atomic_dec(&origin->returning);
-}
-
-/* Bios that a CPU is about to end, for each kind of context that can interrupt another. */
-struct ending {
-	bool busy;
-	struct bio_list bios;
-};
-
-static DEFINE_PER_CPU(struct ending [3], endings);
-
-/*
- * The end of a chained bio may be the end of its parent, and so on through thousands of
- * bios of one large discard.  bio_endio() goes along such a chain without recursion, but
- * it doesn't know ours; so who finds the CPU at it already leaves the bio there.
- */
-static void gate_endio(struct bio *bio)
-{
-	struct ending *ending;
-
-	preempt_disable();
-	ending = this_cpu_ptr(&endings[in_hardirq() ? 2 : in_serving_softirq() ? 1 : 0]);
-	if (ending->busy) {
-		bio_list_add(&ending->bios, bio);
-	} else {
-		ending->busy = true;
-		do {
-			end_bio(bio);
-		} while ((bio = bio_list_pop(&ending->bios)));
-		ending->busy = false;
-	}
-	preempt_enable();
-}
-
-/* Return: the wrapper that this origin gave the bio, or NULL. */
-static struct bpfsnap_job *job_of(const struct bpfsnap_origin *origin, const struct bio *bio)
-{
-	struct bpfsnap_job *job = bio->bi_private;
-
-	return bio->bi_end_io == gate_endio && job->origin == origin ? job : NULL;
-}
 
 /* Counted and marked at once: preemption is off, origin->inflight held. */
 static void count(struct bpfsnap_origin *origin, sector_t sect, u32 nr_sect, u32 op)
@@ -192,7 +65,12 @@ static void pass(struct bpfsnap_origin *origin, struct bio *bio, struct bpfsnap_
 
 void bpfsnap_gate_kick(struct bpfsnap_origin *origin)
 {
-	queue_work(origin->wq, &origin->work);
+	kthread_queue_work(origin->worker, &origin->work);
+}
+
+static void retry_soon(struct bpfsnap_origin *origin)
+{
+	kthread_queue_delayed_work(origin->worker, &origin->retry, msecs_to_jiffies(RETRY_MS));
 }
 
 void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read)
@@ -212,8 +90,8 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 	unsigned long flags;
 
 	/* The worker may be in need of just this wrapper, for a bio before this one. */
-	if (job_of(origin, bio)) {
-		unwrap_bio(bio);
+	if (bpfsnap_job_of(origin, bio)) {
+		bpfsnap_job_unwrap(bio);
 		atomic_dec(&origin->returning);
 	}
 	atomic64_inc(&origin->diverted);
@@ -238,7 +116,7 @@ static bool wants_eagain(const struct bio *bio)
 
 enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
 {
-	struct bpfsnap_job *job = job_of(origin, bio);
+	struct bpfsnap_job *job = bpfsnap_job_of(origin, bio);
 
 	if (job && job->passed)
 		return BPFSNAP_PASS;
@@ -263,7 +141,7 @@ enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bi
 	if (job) {
 		atomic_dec(&origin->returning);
 	} else {
-		job = new_job();
+		job = bpfsnap_job_new();
 		if (!job)
 			goto later;
 		/* The device mapper would keep its own in bi_private. */
@@ -271,7 +149,7 @@ enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bi
 			bio_clear_polled(bio);
 		job->origin = origin;
 		job->is_pooled = false;
-		wrap_bio(job, bio);
+		bpfsnap_job_wrap(job, bio);
 	}
 	pass(origin, bio, job);
 	return BPFSNAP_PASS;
@@ -296,16 +174,20 @@ static struct bio *take_first(struct bpfsnap_origin *origin)
 static struct bpfsnap_job *take_waiting(struct bpfsnap_origin *origin)
 {
 	struct bpfsnap_job *job;
+	bool is_pooled;
 
 	/* While the gate is closed they wait; bpfsnap_gate_open() queues the work again. */
 	if (bio_list_empty(&origin->waiting) || percpu_ref_is_dying(&origin->inflight))
 		return NULL;
-	job = mempool_alloc(origin->jobs, GFP_NOWAIT | __GFP_NOWARN);
+	job = bpfsnap_job_new();
+	is_pooled = !job;
+	if (!job)
+		job = mempool_alloc(origin->jobs, GFP_NOWAIT | __GFP_NOWARN);
 	if (!job) {
-		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
+		retry_soon(origin);
 		return NULL;
 	}
-	*job = (struct bpfsnap_job){ .origin = origin, .is_pooled = true };
+	*job = (struct bpfsnap_job){ .origin = origin, .is_pooled = is_pooled };
 	INIT_LIST_HEAD(&job->node);
 	/* Before it leaves the list: bpfsnap_gate_settle() looks at both. */
 	atomic_inc(&origin->returning);
@@ -322,16 +204,6 @@ static void take_asked(struct bpfsnap_origin *origin, struct list_head *list)
 	spin_unlock_irq(&origin->lock);
 }
 
-static bool copy_needed(struct bpfsnap_origin *origin, const struct bio *bio)
-{
-	bool needed;
-
-	preempt_disable();
-	needed = bpfsnap_cow_needed(origin, bio);
-	preempt_enable();
-	return needed;
-}
-
 /*
  * Back to the gate, with nothing left to wait for but the gate itself.  The worker must
  * not be put to sleep for the bio's cgroup while other bios wait, the journal's among
@@ -340,7 +212,7 @@ static bool copy_needed(struct bpfsnap_origin *origin, const struct bio *bio)
 static void submit_job(struct bpfsnap_job *job, struct bio *bio)
 {
 	bio->bi_opf |= REQ_META;
-	wrap_bio(job, bio);
+	bpfsnap_job_wrap(job, bio);
 	submit_bio_noacct(bio);
 }
 
@@ -349,10 +221,15 @@ static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 	struct bio *bio = job->bio;
 
 	if (bio && bio_op(bio) == REQ_OP_DISCARD && !READ_ONCE(origin->copies_discards)) {
+		bool needed;
+
+		preempt_disable();
+		needed = bpfsnap_cow_needed(origin, bio);
+		preempt_enable();
 		/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
-		if (copy_needed(origin, bio)) {
+		if (needed) {
 			bpfsnap_cow_count_dropped(origin, job);
-			free_job(job);
+			bpfsnap_job_free(job);
 			bio_endio(bio);
 			atomic_dec(&origin->returning);
 		} else {
@@ -379,9 +256,8 @@ static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 		complete(job->done);
 }
 
-static void gate_work(struct work_struct *work)
+static void work_at_gate(struct bpfsnap_origin *origin)
 {
-	struct bpfsnap_origin *origin = container_of(work, struct bpfsnap_origin, work);
 	struct bpfsnap_job *job;
 	unsigned int begun;
 
@@ -414,7 +290,17 @@ static void gate_work(struct work_struct *work)
 	} while (begun == JOBS_AT_ONCE || !llist_empty(&origin->read));
 	if (!bpfsnap_cow_refill(origin) ||
 	    !list_empty(&origin->starved) || !list_empty(&origin->blocked))
-		queue_delayed_work(origin->wq, &origin->retry, msecs_to_jiffies(RETRY_MS));
+		retry_soon(origin);
+}
+
+static void gate_work(struct kthread_work *work)
+{
+	work_at_gate(container_of(work, struct bpfsnap_origin, work));
+}
+
+static void gate_retry(struct kthread_work *work)
+{
+	work_at_gate(container_of(work, struct bpfsnap_origin, retry.work));
 }
 
 void bpfsnap_gate_report(struct bpfsnap_origin *origin, sector_t sect, sector_t nr_sect)
@@ -434,11 +320,6 @@ void bpfsnap_gate_report(struct bpfsnap_origin *origin, sector_t sect, sector_t 
 		sect += here;
 		nr_sect -= here;
 	}
-}
-
-static void gate_retry(struct work_struct *work)
-{
-	bpfsnap_gate_kick(container_of(to_delayed_work(work), struct bpfsnap_origin, retry));
 }
 
 void bpfsnap_gate_copy(struct bpfsnap_range *range, sector_t sect, sector_t end_sect)
@@ -496,7 +377,7 @@ void bpfsnap_gate_leave(struct bpfsnap_origin *origin)
 {
 	struct bio *bio;
 
-	flush_work(&origin->work);
+	kthread_flush_worker(origin->worker);
 	while ((bio = take_first(origin)))
 		submit_bio_noacct(bio);
 	/* Those that were on their way have found no gate, and end in their time. */
@@ -509,7 +390,7 @@ void bpfsnap_gate_open(struct bpfsnap_origin *origin)
 	/* What was armed while closed is seen by whoever gets a reference. */
 	smp_mb();
 	percpu_ref_resurrect(&origin->inflight);
-	queue_work(origin->wq, &origin->work);
+	bpfsnap_gate_kick(origin);
 }
 
 struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin)
@@ -528,7 +409,9 @@ struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin)
 
 int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 {
-	int ret = -ENOMEM;
+	/* Next when whoever submits is done, but not before: one round serves many writes. */
+	const struct sched_attr batch = { .sched_policy = SCHED_BATCH, .sched_nice = 0 };
+	int ret;
 
 	spin_lock_init(&origin->lock);
 	bio_list_init(&origin->waiting);
@@ -537,20 +420,25 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	init_llist_head(&origin->read);
 	INIT_LIST_HEAD(&origin->starved);
 	INIT_LIST_HEAD(&origin->blocked);
-	INIT_WORK(&origin->work, gate_work);
-	INIT_DELAYED_WORK(&origin->retry, gate_retry);
+	kthread_init_work(&origin->work, gate_work);
+	kthread_init_delayed_work(&origin->retry, gate_retry);
 	INIT_LIST_HEAD(&origin->ranges);
 
 	origin->passed = alloc_percpu(struct bpfsnap_passed);
 	if (!origin->passed)
-		return ret;
-	origin->wq = alloc_ordered_workqueue("bpfsnap/%s", WQ_MEM_RECLAIM | WQ_HIGHPRI,
-					     origin->disk->disk_name);
-	if (!origin->wq)
+		return -ENOMEM;
+	origin->worker = kthread_run_worker(0, "bpfsnap/%s", origin->disk->disk_name);
+	if (IS_ERR(origin->worker)) {
+		ret = PTR_ERR(origin->worker);
 		goto free_passed;
-	origin->jobs = mempool_create_slab_pool(JOBS_KEPT, job_cache);
+	}
+	ret = sched_setattr_nocheck(origin->worker->task, &batch);
+	if (ret)
+		goto destroy_worker;
+	ret = -ENOMEM;
+	origin->jobs = bpfsnap_job_pool();
 	if (!origin->jobs)
-		goto free_wq;
+		goto destroy_worker;
 	ret = percpu_ref_init(&origin->inflight, on_drained, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 	if (ret)
 		goto free_jobs;
@@ -558,8 +446,8 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 
 free_jobs:
 	mempool_destroy(origin->jobs);
-free_wq:
-	destroy_workqueue(origin->wq);
+destroy_worker:
+	kthread_destroy_worker(origin->worker);
 free_passed:
 	free_percpu(origin->passed);
 	return ret;
@@ -569,30 +457,9 @@ void bpfsnap_gate_destroy(struct bpfsnap_origin *origin)
 {
 	/* Every completion that touches the origin does so under RCU's eye. */
 	synchronize_rcu();
-	cancel_delayed_work_sync(&origin->retry);
-	destroy_workqueue(origin->wq);
+	kthread_cancel_delayed_work_sync(&origin->retry);
+	kthread_destroy_worker(origin->worker);
 	percpu_ref_exit(&origin->inflight);
 	mempool_destroy(origin->jobs);
 	free_percpu(origin->passed);
-}
-
-int bpfsnap_gate_init(void)
-{
-	job_cache = kmem_cache_create("bpfsnap_job", sizeof(struct bpfsnap_job), 0, 0, NULL);
-	return job_cache ? 0 : -ENOMEM;
-}
-
-void bpfsnap_gate_exit(void)
-{
-	int cpu;
-
-	/* A completion on another CPU may not have returned from gate_endio() yet. */
-	synchronize_rcu();
-	for_each_possible_cpu(cpu) {
-		struct job_stock *stock = per_cpu_ptr(&job_stocks, cpu);
-
-		while (stock->nr)
-			kmem_cache_free(job_cache, stock->jobs[--stock->nr]);
-	}
-	kmem_cache_destroy(job_cache);
 }

@@ -67,10 +67,7 @@ int bpfsnap_index_create(struct bpfsnap_index *index)
 {
 	spin_lock_init(&index->lock);
 	index->root = RB_ROOT;
-	if (bpfsnap_index_refill(index, GFP_KERNEL))
-		return 0;
-	bpfsnap_index_destroy(index);
-	return -ENOMEM;
+	return bpfsnap_index_refill(index, GFP_KERNEL) ? 0 : -ENOMEM;
 }
 
 void bpfsnap_index_destroy(struct bpfsnap_index *index)
@@ -163,7 +160,7 @@ bool bpfsnap_index_find(struct bpfsnap_index *index, u64 chunk, struct bpfsnap_e
 			if (extent->place == BPFSNAP_IN_STORE)
 				ret_place->slot += chunk - extent->chunk;
 			if (extent->place == BPFSNAP_IN_MEMORY)
-				bpfsnap_piece_get(extent->piece);
+				refcount_inc(&extent->piece->ref);
 			ret_place->chunk = chunk;
 			found = true;
 		}

@@ -56,7 +56,7 @@ struct bpfsnap_index {
 
 int bpfsnap_index_init(void);
 void bpfsnap_index_exit(void);
-/* Return: 0 or -ENOMEM, with nothing to destroy.  Context: may sleep. */
+/* Context: may sleep.  Return: 0 or -ENOMEM; bpfsnap_index_destroy() is due in both cases. */
 int bpfsnap_index_create(struct bpfsnap_index *index);
 void bpfsnap_index_destroy(struct bpfsnap_index *index);
 

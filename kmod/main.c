@@ -11,12 +11,12 @@ static int __init bpfsnap_init(void)
 {
 	int ret;
 
-	ret = bpfsnap_gate_init();
+	ret = bpfsnap_job_init();
 	if (ret)
 		return ret;
 	ret = bpfsnap_origin_init();
 	if (ret)
-		goto gate_exit;
+		goto job_exit;
 	ret = bpfsnap_freeze_init();
 	if (ret)
 		goto origin_exit;
@@ -49,8 +49,8 @@ freeze_exit:
 	bpfsnap_freeze_exit();
 origin_exit:
 	bpfsnap_origin_exit();
-gate_exit:
-	bpfsnap_gate_exit();
+job_exit:
+	bpfsnap_job_exit();
 	return ret;
 }
 
@@ -64,7 +64,7 @@ static void __exit bpfsnap_exit(void)
 	bpfsnap_image_exit();
 	bpfsnap_index_exit();
 	bpfsnap_freeze_exit();
-	bpfsnap_gate_exit();
+	bpfsnap_job_exit();
 }
 
 module_init(bpfsnap_init);

@@ -118,7 +118,7 @@ static void disarm(const struct bpfsnap_snapshot *snap)
 	synchronize_rcu();
 	for (i = 0; i < snap->nr_ranges; i++)
 		if (bpfsnap_first_of_disk(snap, i))
-			flush_work(&snap->ranges[i]->origin->work);
+			kthread_flush_worker(snap->ranges[i]->origin->worker);
 }
 
 /*
@@ -206,7 +206,7 @@ static void end_work(struct work_struct *work)
 	for (i = 0; i < snap->nr_ranges; i++) {
 		wait_event(snap->ranges[i]->idle, !READ_ONCE(snap->ranges[i]->reading));
 		/* It said so before it was done with the range. */
-		flush_work(&snap->ranges[i]->origin->work);
+		kthread_flush_worker(snap->ranges[i]->origin->worker);
 	}
 	for (i = 0; i < snap->nr_stores; i++)
 		bpfsnap_store_stop(snap->stores[i]);
@@ -409,8 +409,9 @@ void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap
 	info->store_limit_bytes = READ_ONCE(store->nr_slots) << BPFSNAP_CHUNK_SHIFT;
 }
 
-u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room)
+u32 bpfsnap_snapshot_list(void *items, u32 room)
 {
+	struct bpfsnap_snap_info *infos = items;
 	struct bpfsnap_snapshot *snap;
 	u32 nr = 0, i;
 
@@ -420,7 +421,7 @@ u32 bpfsnap_snapshot_list(struct bpfsnap_snap_info *items, u32 room)
 			continue;
 		for (i = 0; i < snap->nr_ranges; i++, nr++)
 			if (nr < room)
-				bpfsnap_snapshot_describe(snap->ranges[i], &items[nr]);
+				bpfsnap_snapshot_describe(snap->ranges[i], &infos[nr]);
 	}
 	return nr;
 }

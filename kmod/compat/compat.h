@@ -10,6 +10,7 @@
 #include <linux/blk-mq.h>
 #include <linux/fs.h>
 #include <linux/ftrace.h>
+#include <linux/kthread.h>
 
 #ifdef CONFIG_PREEMPT_RT
 #error "bpfsnap: the gate takes spinlocks with preemption off, which PREEMPT_RT does not allow"
@@ -43,6 +44,11 @@ ftrace_regs_set_instruction_pointer(struct ftrace_regs *fregs, unsigned long ip)
 {
 	ftrace_instruction_pointer_set(fregs, ip);
 }
+#endif
+
+/* 6.14: a worker that is created does not run yet */
+#ifndef kthread_run_worker
+#define kthread_run_worker	kthread_create_worker
 #endif
 
 #ifndef HAVE_BDEV_FREEZE
