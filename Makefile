@@ -24,7 +24,7 @@ KDIR	?= /lib/modules/$(shell uname -r)/build
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps check demo shell unit bpf-check vm-check module install clean
+.PHONY: all help deps check demo shell unit test-programs bpf-check vm-check module install clean
 
 MISSING	:= $(strip $(foreach t,$(CC) $(CLANG) $(BPFTOOL) pkg-config,$(if $(shell command -v $(t)),,$(t))))
 
