@@ -324,8 +324,7 @@ void bpfsnap_hook_del(struct bpfsnap_origin *origin);
 /* job.c: wrappers of bios */
 int bpfsnap_job_init(void);
 void bpfsnap_job_exit(void);
-/* The reserve of an origin, to be destroyed by mempool_destroy(), or NULL. */
-mempool_t *bpfsnap_job_pool(void);
+extern struct kmem_cache *bpfsnap_job_cache;
 /* Not from a reserve.  Context: any.  Return: NULL without memory. */
 struct bpfsnap_job *bpfsnap_job_new(void);
 /* Also one from a reserve. */

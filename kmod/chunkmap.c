@@ -74,25 +74,29 @@ u64 bpfsnap_chunkmap_run(const struct bpfsnap_chunkmap *map, u64 first, u64 last
 	return chunk - 1;
 }
 
+/* Of most reads and writes, this is the only question. */
+static bool is_copied(const struct bpfsnap_chunkmap *map, u64 chunk)
+{
+	/* Pairs with smp_store_release() in bpfsnap_chunkmap_prepare(). */
+	const unsigned long *leaf = smp_load_acquire(&map->leaves[chunk / LEAF_BITS]);
+
+	return leaf && test_bit(chunk % LEAF_BITS, leaf);
+}
+
 bool bpfsnap_chunkmap_all(const struct bpfsnap_chunkmap *map, u64 first, u64 last)
 {
 	bool copied;
 
-	/* Most writes are short, and each asks. */
-	if (first == last) {
-		/* Pairs with smp_store_release() in bpfsnap_chunkmap_prepare(). */
-		const unsigned long *leaf = smp_load_acquire(&map->leaves[first / LEAF_BITS]);
-
-		return leaf && test_bit(first % LEAF_BITS, leaf);
-	}
-	return bpfsnap_chunkmap_run(map, first, last, &copied) == last && copied;
+	return first == last ? is_copied(map, first) :
+	       bpfsnap_chunkmap_run(map, first, last, &copied) == last && copied;
 }
 
 bool bpfsnap_chunkmap_any(const struct bpfsnap_chunkmap *map, u64 first, u64 last)
 {
 	bool copied;
 
-	return bpfsnap_chunkmap_run(map, first, last, &copied) != last || copied;
+	return first == last ? is_copied(map, first) :
+	       bpfsnap_chunkmap_run(map, first, last, &copied) != last || copied;
 }
 
 int bpfsnap_chunkmap_prepare(struct bpfsnap_chunkmap *map, u64 first, u64 last, gfp_t gfp)

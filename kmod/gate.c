@@ -32,6 +32,7 @@
 #include "trace.h"
 
 enum {
+	JOBS_KEPT = 64,
 	/* Jobs begun before the worker looks at what has been read. */
 	JOBS_AT_ONCE = 64,
 	/* So many may lack memory before no further one is begun. */
@@ -436,7 +437,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	if (ret)
 		goto destroy_worker;
 	ret = -ENOMEM;
-	origin->jobs = bpfsnap_job_pool();
+	origin->jobs = mempool_create_slab_pool(JOBS_KEPT, bpfsnap_job_cache);
 	if (!origin->jobs)
 		goto destroy_worker;
 	ret = percpu_ref_init(&origin->inflight, on_drained, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);

@@ -9,13 +9,10 @@
 #include <linux/percpu.h>
 #include "bpfsnap.h"
 
-enum {
-	JOBS_KEPT = 64,
-	/* Wrappers that a CPU keeps for the next writes: the slab would clear each. */
-	JOBS_STOCK = 16,
-};
+/* Wrappers that a CPU keeps for the next writes: the slab would clear each. */
+enum { JOBS_STOCK = 16 };
 
-static struct kmem_cache *job_cache;
+struct kmem_cache *bpfsnap_job_cache;
 
 struct job_stock {
 	unsigned int nr;
@@ -45,7 +42,7 @@ struct bpfsnap_job *bpfsnap_job_new(void)
 	if (stock->nr)
 		job = stock->jobs[--stock->nr];
 	local_irq_restore(flags);
-	return job ?: kmem_cache_alloc(job_cache, GFP_NOWAIT | __GFP_NOWARN);
+	return job ?: kmem_cache_alloc(bpfsnap_job_cache, GFP_NOWAIT | __GFP_NOWARN);
 }
 
 void bpfsnap_job_free(struct bpfsnap_job *job)
@@ -66,7 +63,7 @@ void bpfsnap_job_free(struct bpfsnap_job *job)
 	}
 	local_irq_restore(flags);
 	if (job)
-		kmem_cache_free(job_cache, job);
+		kmem_cache_free(bpfsnap_job_cache, job);
 }
 
 void bpfsnap_job_unwrap(struct bio *bio)
@@ -138,15 +135,10 @@ struct bpfsnap_job *bpfsnap_job_of(const struct bpfsnap_origin *origin, const st
 	return bio->bi_end_io == gate_endio && job->origin == origin ? job : NULL;
 }
 
-mempool_t *bpfsnap_job_pool(void)
-{
-	return mempool_create_slab_pool(JOBS_KEPT, job_cache);
-}
-
 int bpfsnap_job_init(void)
 {
-	job_cache = kmem_cache_create("bpfsnap_job", sizeof(struct bpfsnap_job), 0, 0, NULL);
-	return job_cache ? 0 : -ENOMEM;
+	bpfsnap_job_cache = kmem_cache_create("bpfsnap_job", sizeof(struct bpfsnap_job), 0, 0, NULL);
+	return bpfsnap_job_cache ? 0 : -ENOMEM;
 }
 
 void bpfsnap_job_exit(void)
@@ -159,7 +151,7 @@ void bpfsnap_job_exit(void)
 		struct job_stock *stock = per_cpu_ptr(&job_stocks, cpu);
 
 		while (stock->nr)
-			kmem_cache_free(job_cache, stock->jobs[--stock->nr]);
+			kmem_cache_free(bpfsnap_job_cache, stock->jobs[--stock->nr]);
 	}
-	kmem_cache_destroy(job_cache);
+	kmem_cache_destroy(bpfsnap_job_cache);
 }
