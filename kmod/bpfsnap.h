@@ -89,7 +89,7 @@ struct bpfsnap_passed {
  * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
  * @read: pieces whose old content has been read
- * @is_working: @work is running, and will look at @read once more
+ * @is_working: @work or @retry is running, and will look at @read once more
  * @starved: jobs that wait for memory; the worker's
  * @nr_starved: how many
  * @blocked: jobs that wait for another job's piece; the worker's

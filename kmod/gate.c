@@ -411,7 +411,7 @@ struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin)
 int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 {
 	/* Next when whoever submits is done, but not before: one round serves many writes. */
-	const struct sched_attr batch = { .sched_policy = SCHED_BATCH, .sched_nice = 0 };
+	const struct sched_attr batch = { .sched_policy = SCHED_BATCH, .sched_nice = MIN_NICE };
 	int ret;
 
 	spin_lock_init(&origin->lock);
@@ -458,6 +458,8 @@ void bpfsnap_gate_destroy(struct bpfsnap_origin *origin)
 {
 	/* Every completion that touches the origin does so under RCU's eye. */
 	synchronize_rcu();
+	/* After its last round nothing begins another one, or the timer again. */
+	kthread_flush_worker(origin->worker);
 	kthread_cancel_delayed_work_sync(&origin->retry);
 	kthread_destroy_worker(origin->worker);
 	percpu_ref_exit(&origin->inflight);
