@@ -268,7 +268,7 @@ static int take_since(const struct call *call, struct changes *c, struct fault *
 	r = tracker_epoch(c->tracker, &current);
 	if (r < 0)
 		return r;
-	if (since + 1 < (int64_t)first || since >= (int64_t)current) {
+	if (since < (int64_t)first - 1 || since >= (int64_t)current) {
 		generation_why(&c->tracked, why, sizeof(why));
 		return fault_epoch(fault, c->device.name, since, first, current, why);
 	}

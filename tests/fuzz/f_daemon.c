@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -383,6 +384,24 @@ static void dishonest_client(char *text, char *in)
 	close(fd);
 }
 
+/* A call with the largest number that there is, about the history that is there. */
+static void ask_beyond(int fd, char *in, size_t *have)
+{
+	unsigned long before = fuzz.errors;
+	char call[512];
+
+	snprintf(call, sizeof(call),
+		 "{\"method\":\"io.bpfsnap.CommitCheckpoint\",\"parameters\":{\"device\":\"%s\",\"name\":\"beyond\",\"generation\":\"%.36s\",\"since\":%lld}}",
+		 fuzz.devices[0], fuzz.generation, LLONG_MAX);
+	if (!send_some(fd, call, strlen(call) + 1))
+		return;
+	for (int ms = 0; fuzz.errors == before && ms < HONEST_MS; ms += 10)
+		if (!receive(fd, in, have, 10))
+			break;
+	if (!fuzz.fault && fuzz.errors == before)
+		fuzz.fault = "it does not refuse an epoch that nobody has reached";
+}
+
 /* One that asks, and waits for the answer; it attaches the disk, too, if it is not. */
 static void honest_client(char *in)
 {
@@ -401,6 +420,8 @@ static void honest_client(char *in)
 	for (int ms = 0; !fuzz.fault && fuzz.good + fuzz.errors == before && ms < HONEST_MS; ms += 10)
 		if (!receive(fd, in, &have, 10))
 			break;
+	if (!fuzz.fault)
+		ask_beyond(fd, in, &have);
 	before = fuzz.good;
 	if (!send_some(fd, call, sizeof(call)))
 		fuzz.fault = "it does not listen to an honest client";
