@@ -12,7 +12,7 @@
  * An image that takes writes keeps them in the storage: a chunk is copied first, as if
  * the origin were written to, and then changed where it is stored.
  *
- * A range that failed answers everything with EIO.  Its error, too, is set before
+ * A range that failed answers everything with its error, at once.  That, too, is set before
  * the overwrite is issued that nothing was kept for.
  *
  * The images have a major number of their own and names unlike those of disks, so
