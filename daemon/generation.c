@@ -79,6 +79,11 @@ static int renew(struct tracker *tracker, uint32_t disk_key, const struct tracke
 	return r;
 }
 
+bool generation_knows(const struct bpfsnap_device *device, int64_t since, uint32_t current)
+{
+	return since >= (int64_t)device->first_epoch - 1 && since < (int64_t)current;
+}
+
 void generation_tell(const struct tracker *tracker, uint32_t disk_key)
 {
 	struct event event = { .kind = EVENT_GENERATION };

@@ -14,6 +14,14 @@ const char *generation_cause(const struct bpfsnap_device *device);
 /** generation_why - the same as a sentence: when, and why */
 void generation_why(const struct bpfsnap_device *device, char *ret_text, size_t room);
 
+/**
+ * generation_knows - can this history say what changed since @since?
+ *
+ * @since: an epoch that has ended, in it or just before it; any number, as it was asked for
+ * @current: the epoch that goes on
+ */
+bool generation_knows(const struct bpfsnap_device *device, int64_t since, uint32_t current);
+
 /** generation_tell - as an event */
 void generation_tell(const struct tracker *tracker, uint32_t disk_key);
 

@@ -250,7 +250,7 @@ static int take_checkpoint(struct changes *c, const char *name, int64_t *ret_sin
 static int take_since(const struct call *call, struct changes *c, struct fault *fault)
 {
 	const char *name = arg_string(call, "checkpoint");
-	uint32_t current, first = c->tracked.first_epoch;
+	uint32_t current;
 	char why[256];
 	int64_t since;
 	int r;
@@ -268,9 +268,9 @@ static int take_since(const struct call *call, struct changes *c, struct fault *
 	r = tracker_epoch(c->tracker, &current);
 	if (r < 0)
 		return r;
-	if (since < (int64_t)first - 1 || since >= (int64_t)current) {
+	if (!generation_knows(&c->tracked, since, current)) {
 		generation_why(&c->tracked, why, sizeof(why));
-		return fault_epoch(fault, c->device.name, since, first, current, why);
+		return fault_epoch(fault, c->device.name, since, c->tracked.first_epoch, current, why);
 	}
 	c->since = (uint32_t)since;
 	return 0;

@@ -200,7 +200,7 @@ static int check_commit(const struct call *call, const struct device *d, int64_t
 		uuid_unparse_lower(tracked.generation, current);
 		return fault_generation(fault, d->name, expected, current, why);
 	}
-	if (since < (int64_t)tracked.first_epoch - 1 || since >= (int64_t)epoch)
+	if (!generation_knows(&tracked, since, epoch))
 		return fault_epoch(fault, d->name, since, tracked.first_epoch, epoch, why);
 	return 0;
 }
