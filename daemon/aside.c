@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How is room set aside for old content on the snapshot's own filesystem?
+ * How is room set aside for old content on a filesystem?
  */
 #include "aside.h"
 
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,18 +92,31 @@ static int create_file(const char *path, uint64_t len_bytes)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
+/* The module has the last word; but before it is asked, all has been written. */
+static bool keeps_blocks(const char *dir)
+{
+	struct statfs fs;
+
+	return statfs(dir, &fs) < 0 || fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC;
+}
+
 int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes)
 {
-	char text[37], fs[FS_TEXT_MAX], path[PATH_MAX], record[PATH_MAX];
+	char text[37], fs[FS_TEXT_MAX], where[PATH_MAX], path[PATH_MAX], record[PATH_MAX];
 	int r;
 
+	/* It is found again by its name: not by one of ours in /proc, or one that may change. */
+	if (!realpath(dir, where))
+		return -errno;
+	if (!keeps_blocks(where))
+		return -EOPNOTSUPP;
 	r = make_records_dir();
 	if (r >= 0)
-		r = filesystem_of(dir, fs, sizeof(fs));
+		r = filesystem_of(where, fs, sizeof(fs));
 	if (r < 0)
 		return r;
 	uuid_unparse_lower(id, text);
-	if (snprintf(path, sizeof(path), "%s/" FILE_PREFIX "%s", dir, text) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/" FILE_PREFIX "%s", where, text) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	snprintf(record, sizeof(record), RECORDS_DIR "/%s.%s", text, fs);
 	/* The record first: a file without one would stay for ever. */
@@ -166,6 +180,23 @@ static void remove_file(const char *name, const char *text, const char *fs)
 		return;
 	}
 	unlink(record);
+}
+
+bool aside_is_there(const uint8_t id[16])
+{
+	char wanted[37], text[37];
+	const char *fs;
+	struct dirent *entry;
+	bool is_there = false;
+	DIR *dir;
+
+	uuid_unparse_lower(id, wanted);
+	dir = opendir(RECORDS_DIR);
+	while (dir && !is_there && (entry = readdir(dir)))
+		is_there = parse_record(entry->d_name, text, &fs) && strcmp(text, wanted) == 0;
+	if (dir)
+		closedir(dir);
+	return is_there;
 }
 
 void aside_clean(void)

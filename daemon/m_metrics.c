@@ -15,12 +15,12 @@
 
 #include <uuid/uuid.h>
 
+#include "aside.h"
 #include "cgroup.h"
 #include "device.h"
 #include "doubt.h"
 #include "kload.h"
 #include "metrics.h"
-#include "stack.h"
 #include "view.h"
 
 static const char *const programs[BPFSNAP_CHANNEL_NR] = {
@@ -180,19 +180,6 @@ static bool free_on(uint32_t key, uint64_t *ret_bytes)
 	return is_found;
 }
 
-/* A storage on the snapshot's own disk was set aside in full. */
-static bool is_set_aside(const struct bpfsnap_snap_info *info, uint32_t store_key)
-{
-	_cleanup_(chains_done) struct chains below = { 0 };
-
-	if (!info->store_major || stack_below(store_key, &below) < 0)
-		return false;
-	for (size_t i = 0; i < below.nr; i++)
-		if (below.items[i].disk_key == key_make(info->major, info->minor))
-			return true;
-	return false;
-}
-
 static uint64_t room_of(const struct bpfsnap_snap_info *info)
 {
 	uint32_t store_key = key_make(info->store_major, info->store_minor);
@@ -200,7 +187,8 @@ static uint64_t room_of(const struct bpfsnap_snap_info *info)
 			info->store_limit_bytes - info->store_used_bytes : 0;
 	uint64_t free_bytes;
 
-	if (!is_set_aside(info, store_key) && free_on(store_key, &free_bytes) && free_bytes < room)
+	/* What was set aside is there in full. */
+	if (!aside_is_there(info->id) && free_on(store_key, &free_bytes) && free_bytes < room)
 		room = free_bytes;
 	return room;
 }

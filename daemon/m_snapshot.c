@@ -191,6 +191,7 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 		.nr_paths = json_object_array_length(devices),
 		.storage = arg_string(call, "storage") ?: call->daemon->storage_dir,
 		.checkpoint = arg_string(call, "checkpoint"),
+		.set_aside = arg_bool(call, "set_aside"),
 		.writable = json_object_get_boolean(json_object_object_get(call->args, "writable")),
 	};
 	int64_t timeout_ms, limit_bytes, memory_bytes;

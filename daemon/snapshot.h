@@ -34,6 +34,7 @@ struct snapshot_request {
 	size_t nr_paths;
 	const char *storage;
 	int storage_fd;
+	bool set_aside;
 	uint32_t timeout_ms;
 	const char *checkpoint;
 	bool writable;
@@ -46,7 +47,7 @@ enum snapshot_storage {
 	STORAGE_FILES,	/* an unnamed file for each range */
 	STORAGE_DEVICE,	/* one block device for all ranges */
 	STORAGE_HANDLE,	/* one empty file that the client opened, for all ranges */
-	STORAGE_PINNED,	/* one file on the snapshot's own disk, for all ranges */
+	STORAGE_PINNED,	/* the blocks of one file that was set aside, for all ranges */
 };
 
 /**

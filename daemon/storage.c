@@ -129,6 +129,19 @@ static int check_own(struct snapshot_plan *plan, const struct chains *chains,
 	return 0;
 }
 
+/* Elsewhere, who needs it may want the same. */
+static int check_aside(struct snapshot_plan *plan, struct fault *fault)
+{
+	const char *dir = plan->request->storage;
+
+	if (!plan->request->limit_bytes)
+		return fault_storage(fault, dir,
+				     "Nothing can be set aside in %s without a limit, which is how much it is.",
+				     dir);
+	plan->storage_kind = STORAGE_PINNED;
+	return 0;
+}
+
 static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *fault)
 {
 	_cleanup_(chains_done) struct chains chains = { 0 };
@@ -180,6 +193,9 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 		return fault_storage(fault, path, "A storage is named by an absolute path.");
 	if (stat(path, &st) < 0)
 		return fault_storage(fault, path, "%s: %s.", path, strerror(errno));
+	if (plan->request->set_aside && !S_ISDIR(st.st_mode))
+		return fault_storage(fault, path,
+				     "Something can be set aside in a directory only, and %s is none.", path);
 	if (S_ISBLK(st.st_mode))
 		return check_device(plan, key_make(major(st.st_rdev), minor(st.st_rdev)), fault);
 	if (S_ISREG(st.st_mode) && plan->request->storage_fd >= 0)
@@ -191,8 +207,10 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 		return r;
 	plan->storage_kind = STORAGE_FILES;
 	nr_own = count_own(plan, &chains, &own);
-	return nr_own > 0 ? check_own(plan, &chains, own, nr_own, fault) :
-			    check_circle(plan, &chains, fault);
+	if (nr_own > 0)
+		return check_own(plan, &chains, own, nr_own, fault);
+	r = plan->request->set_aside ? check_aside(plan, fault) : 0;
+	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
 static int open_storage(const struct snapshot_plan *plan)
@@ -222,12 +240,14 @@ int storage_open(const struct snapshot_plan *plan, struct fault *fault)
 
 	if (fd >= 0)
 		return TAKE_FD(fd);
+	if (plan->storage_kind == STORAGE_PINNED)
+		return fault_storage(fault, path, "%" PRIu64 " bytes cannot be set aside in %s: %s.",
+				     plan->request->limit_bytes, path, errno == EOPNOTSUPP ?
+				     "its filesystem is neither ext2, ext3, ext4 nor XFS" :
+				     strerror(errno));
 	if (errno == EOPNOTSUPP || errno == EISDIR)
 		return fault_storage(fault, path,
 				     "The filesystem of %s has no unnamed temporary files.", path);
-	if (plan->storage_kind == STORAGE_PINNED)
-		return fault_storage(fault, path, "%" PRIu64 " bytes cannot be set aside in %s: %s.",
-				     plan->request->limit_bytes, path, strerror(errno));
 	return fault_storage(fault, path, "%s cannot be opened for old content: %s.", path,
 			     strerror(errno));
 }

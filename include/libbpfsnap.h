@@ -167,6 +167,11 @@ void bpfsnap_description_free(struct bpfsnap_description *description);
 
 /* -- Snapshots -------------------------------------------------------------------- */
 
+/** enum bpfsnap_snapshot_flag - more of what CreateSnapshot can be asked for, by its name there */
+enum bpfsnap_snapshot_flag {
+	BPFSNAP_SNAPSHOT_SET_ASIDE = 1 << 0,
+};
+
 /**
  * struct bpfsnap_snapshot_options - see method CreateSnapshot; 0 or NULL: the daemon's choice
  * @lease_s: seconds after which it is destroyed unless bpfsnap_lease_renew() is called; 0: none
@@ -176,6 +181,7 @@ void bpfsnap_description_free(struct bpfsnap_description *description);
  *         reasons Unreachable, BadReply or NoMemory.  A later call connects again, but the
  *         snapshot is gone.  A child of fork() that has not called exec() keeps the connection
  * @confirmed: destroy it if this process is gone before it has received the reply
+ * @flags: of enum bpfsnap_snapshot_flag
  */
 struct bpfsnap_snapshot_options {
 	size_t size;
@@ -192,6 +198,8 @@ struct bpfsnap_snapshot_options {
 	const char *key;
 	bool bound;
 	bool confirmed;
+	/* Later still: wide, for the same reason. */
+	uint64_t flags;
 };
 
 /**

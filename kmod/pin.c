@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: storage on the disk of the snapshot itself
+ * DOC: storage in the blocks of a file
  *
  * A machine with one disk has nowhere else to keep old content than in a file on the
  * filesystem of which the snapshot is taken.  Writing to it through that filesystem
@@ -12,6 +12,9 @@
  * What is in these blocks is of no interest to a backup: images show zeros there, and
  * change lists leave them out while the file is pinned.  When it is given back, its
  * blocks are reported as changed.
+ *
+ * On any other disk, a file can be pinned for the sake of its filesystem, which needs no
+ * memory then.  Its blocks are written to like all others of that disk.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -125,46 +128,46 @@ int bpfsnap_pin(struct bpfsnap_store *store)
 {
 	struct inode *inode = file_inode(store->file);
 	struct block_device *bdev = inode->i_sb->s_bdev;
-	struct bpfsnap_origin *origin;
 	int ret;
 
 	if (!bdev || !is_trusted(inode->i_sb) || inode->i_blkbits > PAGE_SHIFT)
 		return -EOPNOTSUPP;
 	if (!i_size_read(inode))
 		return -EINVAL;
-	origin = bpfsnap_origin_find(bdev->bd_disk->part0->bd_dev);
-	if (!origin)
-		return -EINVAL;
 	ret = keep_from_moving(inode);
 	if (ret)
 		return ret;
+	store->is_aside = true;
 	/* No page of it may be written back later, over old content. */
-	ret = filemap_write_and_wait(inode->i_mapping);
-	if (!ret)
-		ret = invalidate_inode_pages2(inode->i_mapping);
-	if (!ret)
-		ret = find_runs(store, inode, bdev);
-	if (ret) {
-		let_move(inode);
+	ret = filemap_write_and_wait(inode->i_mapping) ?:
+	      invalidate_inode_pages2(inode->i_mapping) ?: find_runs(store, inode, bdev);
+	if (ret)
 		return ret;
-	}
 	store->bdev = bdev;
-	store->pinned = origin;
-	atomic_inc(&origin->users);
+	store->pinned = bpfsnap_origin_find(bdev->bd_disk->part0->bd_dev);
+	if (store->pinned)
+		atomic_inc(&store->pinned->users);
 	return 0;
+}
+
+void bpfsnap_pin_disown(struct bpfsnap_store *store)
+{
+	if (store->pinned)
+		atomic_dec(&store->pinned->users);
+	store->pinned = NULL;
 }
 
 void bpfsnap_unpin(struct bpfsnap_store *store)
 {
 	u32 i;
 
-	for (i = 0; i < store->nr_runs; i++)
+	for (i = 0; store->pinned && i < store->nr_runs; i++)
 		bpfsnap_gate_report(store->pinned,
 				    get_start_sect(store->bdev) + store->runs[i].sect,
 				    store->runs[i].nr_slots * BPFSNAP_CHUNK_SECT);
-	let_move(file_inode(store->file));
-	atomic_dec(&store->pinned->users);
-	store->pinned = NULL;
+	if (store->is_aside)
+		let_move(file_inode(store->file));
+	bpfsnap_pin_disown(store);
 }
 
 /* Chunks [first, first + nr) read as zeros, and need no copy. */

@@ -67,17 +67,18 @@ static bool reaches(const struct gendisk *from, const struct bpfsnap_snapshot *s
 	return false;
 }
 
-static int check_store(const struct bpfsnap_store *store, const struct bpfsnap_snapshot *snap)
+static int check_store(struct bpfsnap_store *store, const struct bpfsnap_snapshot *snap)
 {
 	const struct bpfsnap_snapshot *other;
 
-	if (store->pinned) {
+	if (store->pinned && holds_disk(snap, store->pinned->disk)) {
 		/* What is written to its blocks is kept for nobody: nobody may want it. */
 		list_for_each_entry(other, &bpfsnap_snapshots, list)
 			if (holds_disk(other, store->pinned->disk))
 				return -EBUSY;
-		return holds_disk(snap, store->pinned->disk) && !snap->writable ? 0 : -EINVAL;
+		return snap->writable ? -EINVAL : 0;
 	}
+	bpfsnap_pin_disown(store);
 	return reaches(store_disk(store), snap, DEPTH_MAX) ? -EXDEV : 0;
 }
 

@@ -213,8 +213,7 @@ static void end_work(struct work_struct *work)
 	mutex_lock(&bpfsnap_lock);
 	/* Until here, blocks of a pinned store belong to it, and other snapshots hide them. */
 	for (i = 0; i < snap->nr_stores; i++)
-		if (snap->stores[i]->pinned)
-			bpfsnap_unpin(snap->stores[i]);
+		bpfsnap_unpin(snap->stores[i]);
 	mutex_lock(&bpfsnap_list_lock);
 	list_del(&snap->list);
 	mutex_unlock(&bpfsnap_list_lock);

@@ -11,8 +11,8 @@
  *   - a file: written by the filesystem's write_iter(), past the page cache where the
  *     file was opened with O_DIRECT;
  *   - a block device: written by bios;
- *   - a file whose blocks are written by bios, since its filesystem is on the disk of
- *     the snapshot itself (pin.c).
+ *   - a file whose blocks are written by bios, past its filesystem, which may be on the disk
+ *     of the snapshot itself (pin.c).
  *
  * One write is under way at a time.  Bios need no memory but the store's own, and go on
  * when there is none left.  A filesystem takes what it needs from where all do: nothing of
@@ -478,8 +478,7 @@ struct bpfsnap_store *bpfsnap_store_create(struct bpfsnap_snapshot *snap, struct
 	ret = use(store, device);
 	if (!ret)
 		return store;
-	if (store->pinned)
-		bpfsnap_unpin(store);
+	bpfsnap_unpin(store);
 free:
 	bpfsnap_store_free(store);
 	return ERR_PTR(ret);

@@ -31,8 +31,8 @@ struct bpfsnap_run {
  * @file: what the daemon handed in
  * @bdev: written to by bios; NULL: through @file
  * @handle: our exclusive hold of @bdev; NULL with a pinned file
- * @pinned: the disk of the filesystem that @file lives on, whose blocks are kept from
- *          moving; NULL for all other files
+ * @is_aside: the blocks of @file are kept from moving, and written to by bios
+ * @pinned: then, the disk of the snapshot on which they are; NULL on any other disk
  * @runs: with @bdev, where the slots are, ascending
  * @nr_runs: how many
  * @end_slots: where the file or device ends, in chunks
@@ -62,6 +62,7 @@ struct bpfsnap_store {
 	struct file *file;
 	struct block_device *bdev;
 	bpfsnap_bdev_t handle;
+	bool is_aside;
 	struct bpfsnap_origin *pinned;
 	struct bpfsnap_run *runs;
 	u32 nr_runs;
@@ -128,12 +129,18 @@ int bpfsnap_store_rw(struct bpfsnap_store *store, bool write, u64 slot, struct b
 /* Is @bio a write of a store whose file is pinned on @origin's disk?  Context: any. */
 bool bpfsnap_store_owns(const struct bpfsnap_origin *origin, const struct bio *bio);
 
-/* pin.c: storage in a file on the disk of the snapshot itself */
+/* pin.c: storage in the blocks of a file */
 
-/* Keep @store's file from moving, and find its blocks.  Return: 0 or -errno. */
+/* Keep @store's file from moving, and find its blocks.  Return: 0 or -errno; then unpin. */
 int bpfsnap_pin(struct bpfsnap_store *store);
 
-/* The file may move again; its blocks count as written.  Context: bpfsnap_lock, gates open. */
+/* Its disk is none of the snapshot's after all, and its blocks are written to as others are. */
+void bpfsnap_pin_disown(struct bpfsnap_store *store);
+
+/*
+ * If the file was pinned, it may move again; its blocks on a disk of the snapshot count as
+ * written.  Context: bpfsnap_lock, gates open.
+ */
 void bpfsnap_unpin(struct bpfsnap_store *store);
 
 /* Chunks of @range that are blocks of @store read as zeros.  Return: 0 or -errno. */

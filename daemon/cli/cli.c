@@ -38,11 +38,12 @@ static const struct cli_command commands[] = {
 	{ "epoch", "list", cmd_epoch_list, "DEV",
 	  "Say how much the latest epochs changed on a disk." },
 	{ "snapshot", "create", cmd_snapshot_create,
-	  "DEV... [--storage DIR|DEV] [--limit SIZE] [--memory SIZE] [--writable] [--timeout MS]"
+	  "DEV... [--storage DIR|DEV] [--set-aside] [--limit SIZE] [--memory SIZE] [--writable] [--timeout MS]"
 	  " [--checkpoint NAME]",
 	  "Take a snapshot of all devices at one instant.\n"
 	  "--storage DIR|DEV    where old content is kept; on a device of the snapshot only\n"
 	  "                     with --limit\n"
+	  "--set-aside          write a file of --limit there first, and store in its blocks\n"
 	  "--limit SIZE         most old content of each device\n"
 	  "--memory SIZE        most old content in memory, on its way there (64M)\n"
 	  "--writable           images take writes\n"

@@ -61,9 +61,10 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 	_cleanup_json_ struct json_object *reply = NULL, *rows = NULL;
 	const char *storage = NULL, *checkpoint = NULL;
 	struct arg_number timeout_ms = {}, limit = {}, memory = {};
-	bool writable = false;
+	bool writable = false, set_aside = false;
 	const struct arg_option options[] = {
 		{ "storage",	ARG_STRING,	&storage },
+		{ "set-aside",	ARG_FLAG,	&set_aside },
 		{ "timeout",	ARG_NUMBER,	&timeout_ms },
 		{ "checkpoint",	ARG_STRING,	&checkpoint },
 		{ "limit",	ARG_SIZE,	&limit },
@@ -92,6 +93,8 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 		member_add_number(parameters, "limit", limit.value);
 	if (memory.given)
 		member_add_number(parameters, "memory", memory.value);
+	if (set_aside)
+		json_object_object_add(parameters, "set_aside", json_object_new_boolean(true));
 	if (writable)
 		json_object_object_add(parameters, "writable", json_object_new_boolean(true));
 	r = cli_call(cli, "CreateSnapshot", parameters, &reply);

@@ -84,6 +84,9 @@ int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapsh
 			 &options, ret_error);
 	if (r < 0)
 		return r;
+	if (options.flags & ~(uint64_t)BPFSNAP_SNAPSHOT_SET_ASIDE)
+		return error_make(ret_error, BPFSNAP_REASON_INVALID_PARAMETER, "flags",
+				  "The flags are of a later release.");
 	o = one_text("storage", options.storage);
 	if (o) {
 		put_texts(o, "devices", options.devices, options.nr_devices);
@@ -96,6 +99,7 @@ int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapsh
 		put_number(o, "lease_s", options.lease_s);
 		put_true(o, "bound", options.bound);
 		put_true(o, "confirmed", options.confirmed);
+		put_true(o, "set_aside", options.flags & BPFSNAP_SNAPSHOT_SET_ASIDE);
 	}
 	return kind_call(bpfsnap, BPFSNAP_INTERFACE ".CreateSnapshot", o, "snapshot",
 			 &snapshot_kind, (void **)ret_snapshot, ret_error);

@@ -71,10 +71,10 @@ enum {
 /* Flags of a storage. */
 enum {
 	/*
-	 * The file lives on a disk of the snapshot itself: a regular file, written in
-	 * full and never again, whose blocks of 4 KiB are not shared.  While the
-	 * snapshot is held it can't be written to, cut or moved; its blocks read as
-	 * zeros in the image, and are not tracked.
+	 * Old content goes to the blocks of a regular file, past its filesystem: a file
+	 * that was written in full and never again, whose blocks of 4 KiB are not shared.
+	 * While the snapshot is held it can't be written to, cut or moved.  On a disk of
+	 * the snapshot itself its blocks read as zeros in the image, and are not tracked.
 	 */
 	BPFSNAP_STORE_PINNED	= 1 << 0,
 };
@@ -215,10 +215,10 @@ struct bpfsnap_dev {
  * are not aligned to logical blocks; ETIMEDOUT freeze or drain; ENOPROTOOPT no
  * acknowledgement from a tracking program; ENOMEM.
  * Of the storage: EBADF not open for both; EINVAL neither regular file nor block
- * device, not empty, O_APPEND, or pinned on a disk that is not of the snapshot; EBUSY in
- * use, or pinned on a disk of which there is a snapshot already; ETXTBSY a swap file or pinned already; EOPNOTSUPP pinned with holes, unwritten,
- * shared or misaligned blocks, or on a filesystem that can't say where they are; EFBIG
- * pinned in over 65,536 places; EXDEV on a disk of the snapshot, on one whose snapshot
+ * device, not empty, O_APPEND, or pinned on a disk of a writable snapshot; EBUSY in use,
+ * or pinned on a disk of the snapshot of which there is another one; ETXTBSY a swap file
+ * or pinned already; EOPNOTSUPP pinned with holes, unwritten, shared or misaligned blocks,
+ * or on a filesystem that can't say where they are; EFBIG pinned in over 65,536 places; EXDEV on a disk of the snapshot, on one whose snapshot
  * stores on such a disk, or on a filesystem to be frozen; ENOSPC no room.
  */
 struct bpfsnap_ioc_snap_create {

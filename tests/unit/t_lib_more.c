@@ -77,6 +77,7 @@ static void test_old_options(void **state)
 	assert_null(strstr(last_request, "key"));
 	assert_null(strstr(last_request, "lease_s"));
 	assert_null(strstr(last_request, "bound"));
+	assert_null(strstr(last_request, "set_aside"));
 	assert_null(snapshot->key);
 	assert_int_equal(snapshot->lease_s, 0);
 	assert_int_equal(snapshot->expires_ns, 0);
@@ -108,8 +109,12 @@ static void test_owner(void **state)
 	options.key = "k";
 	options.lease_s = 60;
 	options.bound = options.confirmed = true;
+	options.flags = 1 << 1;
+	assert_int_equal(bpfsnap_snapshot_create(handle, &options, &snapshot, &e), -EINVAL);
+	expect(e, BPFSNAP_REASON_INVALID_PARAMETER, "InvalidParameter", "flags");
+	options.flags = BPFSNAP_SNAPSHOT_SET_ASIDE;
 	assert_int_equal(bpfsnap_snapshot_create(handle, &options, &snapshot, NULL), 0);
-	assert_non_null(strstr(last_request, "\"key\":\"k\",\"lease_s\":60,\"bound\":true,\"confirmed\":true"));
+	assert_non_null(strstr(last_request, "\"key\":\"k\",\"lease_s\":60,\"bound\":true,\"confirmed\":true,\"set_aside\":true"));
 	assert_string_equal(snapshot->key, "k");
 	assert_int_equal(snapshot->lease_s, 60);
 	assert_int_equal(snapshot->expires_ns, 77);

@@ -12,9 +12,13 @@ store_disks=()
 
 # store N - sets store, the Nth disk for old content; its pages are there before it is used.
 store() {
+	local size_mib=$other_mib
 	if [ -z "${store_disks[$1]:-}" ]; then
 		# Only the first is ever to hold more than the random workloads.
-		store_disks[$1]=$(make_media "$([ "$1" = 0 ] && echo "$disk_mib" || echo "$other_mib")")
+		[ "$1" != 0 ] || size_mib=$disk_mib
+		# A filesystem takes some of it for itself.
+		case $storage in ext4 | aside) size_mib=$((size_mib + 64)) ;; esac
+		store_disks[$1]=$(make_media "$size_mib")
 		settle "${store_disks[$1]}"
 	fi
 	store=${store_disks[$1]}
@@ -33,7 +37,7 @@ bpfsnap_begin() {
 	target=$a
 }
 bpfsnap_snapshot() {
-	local place
+	local place options=()
 	store "$1"
 	place=$store
 	case $storage in
@@ -42,14 +46,15 @@ bpfsnap_snapshot() {
 		mkdir -p "$place"
 		mount -t tmpfs -o size=400M store "$place"
 		;;
-	ext4)
+	ext4 | aside)
 		place=/run/store$1
 		mkdir -p "$place"
 		mkfs.ext4 -qF -b 4096 "$store"
 		mount "$store" "$place"
 		;;
 	esac
-	bpfsnap --json snapshot create "$a" --storage "$place" >"/run/lab/snapshot$1"
+	[ "$storage" != aside ] || options=(--set-aside --limit "$(($(size_of "$store") / 1048576 - 72))M")
+	bpfsnap --json snapshot create "$a" --storage "$place" "${options[@]}" >"/run/lab/snapshot$1"
 	bpfsnap_ids[$1]=$(jq -r .snapshot.snapshot "/run/lab/snapshot$1")
 }
 bpfsnap_image() { jq -r '.snapshot.devices[0].image' /run/lab/snapshot0; }
