@@ -103,11 +103,15 @@ static bool keeps_blocks(const char *dir)
 int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes)
 {
 	char text[37], fs[FS_TEXT_MAX], where[PATH_MAX], path[PATH_MAX], record[PATH_MAX];
+	struct stat asked, named;
 	int r;
 
 	/* It is found again by its name: not by one of ours in /proc, or one that may change. */
-	if (!realpath(dir, where))
+	if (!realpath(dir, where) || stat(dir, &asked) < 0 || stat(where, &named) < 0)
 		return -errno;
+	/* A name of another mount namespace, or below another mount, means something else here. */
+	if (asked.st_dev != named.st_dev || asked.st_ino != named.st_ino)
+		return -ESTALE;
 	if (!keeps_blocks(where))
 		return -EOPNOTSUPP;
 	r = make_records_dir();

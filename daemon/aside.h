@@ -17,7 +17,8 @@
  * @dir: where
  * @id: of the snapshot that it is for
  *
- * Return: its descriptor or -errno; -EOPNOTSUPP where blocks of files may move.
+ * Return: its descriptor or -errno; -EOPNOTSUPP where blocks of files may move,
+ * -ESTALE if @dir has no name here.
  */
 int aside_create(const char *dir, const uint8_t id[16], uint64_t len_bytes);
 

@@ -130,7 +130,7 @@ static int check_own(struct snapshot_plan *plan, const struct chains *chains,
 }
 
 /* Elsewhere, who needs it may want the same. */
-static int check_aside(struct snapshot_plan *plan, struct fault *fault)
+static int check_aside(struct snapshot_plan *plan, const struct chains *chains, struct fault *fault)
 {
 	const char *dir = plan->request->storage;
 
@@ -138,6 +138,11 @@ static int check_aside(struct snapshot_plan *plan, struct fault *fault)
 		return fault_storage(fault, dir,
 				     "Nothing can be set aside in %s without a limit, which is how much it is.",
 				     dir);
+	for (size_t i = 0; i < chains->nr; i++)
+		if (is_held(chains->items[i].disk_key))
+			return fault_storage(fault, dir,
+					     "Nothing can be set aside in %s while a snapshot of its disk is held: writing it would fill that one's storage.",
+					     dir);
 	plan->storage_kind = STORAGE_PINNED;
 	return 0;
 }
@@ -209,7 +214,7 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 	nr_own = count_own(plan, &chains, &own);
 	if (nr_own > 0)
 		return check_own(plan, &chains, own, nr_own, fault);
-	r = plan->request->set_aside ? check_aside(plan, fault) : 0;
+	r = plan->request->set_aside ? check_aside(plan, &chains, fault) : 0;
 	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
@@ -244,6 +249,7 @@ int storage_open(const struct snapshot_plan *plan, struct fault *fault)
 		return fault_storage(fault, path, "%" PRIu64 " bytes cannot be set aside in %s: %s.",
 				     plan->request->limit_bytes, path, errno == EOPNOTSUPP ?
 				     "its filesystem is neither ext2, ext3, ext4 nor XFS" :
+				     errno == ESTALE ? "by that name there is something else here" :
 				     strerror(errno));
 	if (errno == EOPNOTSUPP || errno == EISDIR)
 		return fault_storage(fault, path,
