@@ -29,6 +29,7 @@ static const char help[] =
 	"  -f DEVICE   whose filesystem is frozen for a snapshot\n"
 	"  -d PATH     storage: a directory, a block device, or a file to pin\n"
 	"  -p          it is a file to pin\n"
+	"  -o BYTES    where writes to the first disk begin: 0\n"
 	"  -e EPOCH    the first that may be used\n";
 
 static int control = -1, fail_nth = -1;
@@ -400,7 +401,7 @@ static void take_options(int argc, char **argv)
 	struct stat st;
 	int option;
 
-	while ((option = getopt(argc, argv, "a:s:f:d:pe:")) >= 0) {
+	while ((option = getopt(argc, argv, "a:s:f:d:po:e:")) >= 0) {
 		switch (option) {
 		case 'a':
 			if (!nr_disks)
@@ -415,6 +416,7 @@ static void take_options(int argc, char **argv)
 			nr_freeze = 1;
 			break;
 		case 'd': storage = optarg; break;
+		case 'o': place_bytes = atoll(optarg); break;
 		case 'p': pinned = true; break;
 		case 'e': epoch = (unsigned int)atoi(optarg); break;
 		default: die("%s", help);
