@@ -24,6 +24,7 @@ enum {
  * @paths: of the devices
  * @storage: for old content: a directory, or a block device
  * @storage_fd: a handle of it that the client gave, or -1; @storage then names the handle
+ * @set_aside: write a file there first, and store in its blocks
  * @checkpoint: a name, or NULL
  * @writable: may the images be written to?
  * @limit_bytes: most old content that is kept for each device, 0 for as much as there is room

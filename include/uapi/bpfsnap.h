@@ -218,8 +218,9 @@ struct bpfsnap_dev {
  * device, not empty, O_APPEND, or pinned on a disk of a writable snapshot; EBUSY in use,
  * or pinned on a disk of the snapshot of which there is another one; ETXTBSY a swap file
  * or pinned already; EOPNOTSUPP pinned with holes, unwritten, shared or misaligned blocks,
- * or on a filesystem that can't say where they are; EFBIG pinned in over 65,536 places; EXDEV on a disk of the snapshot, on one whose snapshot
- * stores on such a disk, or on a filesystem to be frozen; ENOSPC no room.
+ * or on a filesystem that can't say where they are; EFBIG pinned in over 65,536 places;
+ * EXDEV on a disk of the snapshot, on one whose snapshot stores on such a disk, or on a
+ * filesystem to be frozen; ENOSPC no room.
  */
 struct bpfsnap_ioc_snap_create {
 	__u8 id[16];
