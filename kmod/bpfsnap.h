@@ -9,6 +9,7 @@
  *                           that an ioctl changes
  *   bpfsnap_list_lock       mutex, held for moments: who is in these lists, for those who
  *                           only look, and must not wait for a disk
+ *   origin->cow_lock        spinlock: what is to be copied, for whom
  *   origin->lock            irq-safe spinlock: what waits at a gate
  *   range->image_lock       irq-safe spinlock: openers of an image, its slow bios
  *   store->lock             spinlock: pieces on their way to a storage
@@ -16,10 +17,9 @@
  *   snap->used_lock         spinlock: pages to be used again
  *   event_lock              irq-safe spinlock: events for the daemon
  *
- * The hook finds origins in a hash and ranges in origin->ranges with preemption
- * off, which is an RCU read side.  The worker of an origin walks origin->ranges
- * and may sleep meanwhile: whoever unlinks a range waits for RCU *and* flushes
- * the worker before freeing it.
+ * The hook finds origins in a hash with preemption off, and so does whoever walks
+ * origin->ranges, which is an RCU read side.  Reads of old content are waited for
+ * before a range is freed.
  */
 #ifndef _BPFSNAP_H
 #define _BPFSNAP_H
@@ -83,11 +83,13 @@ struct bpfsnap_passed {
  * @passed: per CPU, written with preemption off
  * @jobs: reserve of struct bpfsnap_job; one for each disk, since the bios of a
  *        stacked disk keep theirs until those of the disks below have theirs
- * @returning: jobs that have a bio which has not passed yet
+ * @returning: jobs that have a bio which has not passed yet, and submitters who copy
  * @lock: protects @waiting, @asked
  * @waiting: writes diverted at the gate, to be copied for or held, in order
  * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
+ * @cow_lock: protects what is said to be under it, of jobs, pieces and ranges, too
+ * @is_blocked: somebody waits for another job's piece, or has done so; under cow_lock
  * @read: pieces whose old content has been read
  * @is_working: @work or @retry is running, and will look at @read once more
  * @starved: jobs that wait for memory; the worker's
@@ -120,6 +122,9 @@ struct bpfsnap_origin {
 	struct list_head asked;
 	atomic64_t diverted;
 
+	spinlock_t cow_lock;
+	bool is_blocked;
+
 	struct llist_head read;
 	bool is_working;
 	struct list_head starved;
@@ -141,7 +146,7 @@ struct bpfsnap_origin {
  * @passed: @bio has passed and holds a reference on origin->inflight
  * @is_pooled: it is one of origin->jobs
  * @node: in a list of the worker, or in origin->asked
- * @pending: pieces that are being read for it; the worker's
+ * @pieces: that are being read for it; under cow_lock
  * @range: if an image asks, its range
  * @sect: first sector on the disk
  * @end_sect: first sector after it
@@ -156,21 +161,29 @@ struct bpfsnap_job {
 	bool is_pooled;
 
 	struct list_head node;
-	unsigned int pending;
+	struct list_head pieces;
 	struct bpfsnap_range *range;
 	sector_t sect;
 	sector_t end_sect;
 	struct completion *done;
 };
 
+/* How a piece is read. */
+enum bpfsnap_piece_state {
+	BPFSNAP_PIECE_LEFT,	/* the worker is told when it has been read */
+	BPFSNAP_PIECE_AWAITED,	/* who reads it looks, and leaves it if it has not been read */
+	BPFSNAP_PIECE_READ,	/* it has been */
+};
+
 /**
  * struct bpfsnap_piece - old content of neighbouring chunks, in memory
  * @ref: the way to the storage has one, so does each image read that looks at it
  * @range: whose
- * @job: for which it is read; the worker's, until it has been read
+ * @state: of its being read; enum bpfsnap_piece_state
+ * @job: for which it is read, until it has been read
  * @extent: its entry in the range's index
  * @read: in origin->read, or in range->reserve
- * @node: in store->pending
+ * @node: in job->pieces, then in store->pending
  * @chunk: first chunk
  * @nr_chunks: how many, a page each
  * @nr_pages: how many it has pages for
@@ -180,6 +193,7 @@ struct bpfsnap_job {
  */
 struct bpfsnap_piece {
 	refcount_t ref;
+	atomic_t state;
 	struct bpfsnap_range *range;
 	struct bpfsnap_job *job;
 	struct bpfsnap_extent *extent;
@@ -206,13 +220,13 @@ struct bpfsnap_piece {
  * @failed_sect: at which sector of the disk
  * @failed_ns: when
  * @copied: chunks whose old content is safe in memory or storage
- * @started: chunks whose old content is being read, or copied; the worker's
+ * @started: chunks whose old content is being read, or copied; under cow_lock
  * @index: where the old content of the chunks in @copied is
  * @store: where it goes
- * @reading: pieces being read; changed by the worker
+ * @reading: pieces being read; changed under cow_lock
  * @idle: woken when @reading becomes 0
- * @reserve: pieces for when there is no memory, that are not in use; the worker takes
- * @is_starved: a job could not go on for lack of memory; the worker's
+ * @reserve: pieces for when there is no memory, that are not in use; taken under cow_lock
+ * @is_starved: a job could not go on for lack of memory; under cow_lock
  * @starved_jiffies: since when, or since the storage last made progress
  * @copied_chunks: how many were copied
  * @dropped_discards: discards completed without being executed
@@ -344,6 +358,7 @@ void bpfsnap_gate_destroy(struct bpfsnap_origin *origin);
 enum bpfsnap_verdict {
 	BPFSNAP_PASS,		/* it goes on now */
 	BPFSNAP_KEEP,		/* it is the gate's, and comes back later */
+	BPFSNAP_COPY,		/* likewise, and bpfsnap_gate_copy_for() is to be called with it */
 	BPFSNAP_REFUSE,		/* it would have to wait, which it must not: EAGAIN */
 };
 
@@ -355,6 +370,9 @@ enum bpfsnap_verdict {
  * Return: what is to become of it.
  */
 enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio);
+
+/* Its submitter copies for @bio, without waiting for it.  Context: that of the submission. */
+void bpfsnap_gate_copy_for(struct bio *bio);
 
 /**
  * bpfsnap_gate_close() - hold the writes that arrive from now on
@@ -512,9 +530,15 @@ enum bpfsnap_cow {
 /**
  * bpfsnap_cow_start() - copy what @job needs and is not copied yet
  *
- * Context: the origin's worker.
+ * Context: process, may sleep as a submission may; nobody else has the job.
  */
 enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job);
+
+/* Likewise, and account for what is read at once.  With READING, the job is the worker's. */
+enum bpfsnap_cow bpfsnap_cow_here(struct bpfsnap_origin *origin, struct bpfsnap_job *job);
+
+/* Wait until nothing is being read for a range that is in no list any more. */
+void bpfsnap_cow_await(struct bpfsnap_range *range);
 
 /**
  * bpfsnap_cow_finish() - account for the pieces that have been read
@@ -533,7 +557,7 @@ void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready);
  */
 bool bpfsnap_cow_refill(struct bpfsnap_origin *origin);
 
-/* Count a discard that is not executed for the sake of the ranges it touches. */
+/* Count a discard that is not executed for the sake of the ranges it touches.  Preemption off. */
 void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsnap_job *job);
 
 void bpfsnap_piece_put(struct bpfsnap_piece *piece);

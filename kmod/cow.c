@@ -4,8 +4,8 @@
  *
  * Before a write goes on, the old content of the chunks that it touches is read into
  * memory, in pieces as large as the write; once it is there, the chunks' bits are set
- * and the write goes on.  Storing follows behind (store.c).  All decisions are made
- * by the origin's worker, so none needs a lock:
+ * and the write goes on.  Storing follows behind (store.c).  All decisions are made by the
+ * origin's worker or a write's submitter, with origin->cow_lock held:
  *
  *   neither bit     on the origin
  *   started         being read
@@ -96,8 +96,7 @@ void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsn
 	struct bpfsnap_range *range;
 	u64 first, last;
 
-	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
-	list_for_each_entry_rcu(range, &origin->ranges, node, true)
+	list_for_each_entry_rcu(range, &origin->ranges, node)
 		if (touched(range, job->sect, job->end_sect, &first, &last))
 			atomic64_inc(&range->dropped_discards);
 }
@@ -202,7 +201,7 @@ static struct bpfsnap_piece *alloc_piece(struct bpfsnap_snapshot *snap, u32 nr, 
 
 static struct bpfsnap_piece *take_reserve(struct bpfsnap_range *range)
 {
-	/* Only the origin's worker takes, so no lock is needed. */
+	/* With origin->cow_lock: one takes at a time. */
 	struct llist_node *read = llist_del_first(&range->reserve);
 
 	return read ? llist_entry(read, struct bpfsnap_piece, read) : NULL;
@@ -219,19 +218,26 @@ static void piece_endio(struct bio *bio)
 {
 	struct bpfsnap_piece *piece = container_of(bio, struct bpfsnap_piece, bio);
 
-	bpfsnap_gate_read(piece->range->origin, &piece->read);
+	/* Who awaits it looks at it next, unless he has given up before. */
+	if (atomic_xchg(&piece->state, BPFSNAP_PIECE_READ) == BPFSNAP_PIECE_LEFT)
+		bpfsnap_gate_read(piece->range->origin, &piece->read);
 }
 
-static void read_piece(struct bpfsnap_piece *piece)
+static void prepare_read(struct bpfsnap_piece *piece)
 {
 	struct bpfsnap_range *range = piece->range;
 	struct bio *bio = &piece->bio;
 	u32 left_bytes = chunks_sect(range, piece->chunk, piece->nr_chunks) << SECTOR_SHIFT;
 	u32 i;
 
-	/* Built from scratch: no flag of the write that caused it may leak in. */
-	bio_init(bio, range->origin->disk->part0, piece->bvecs, piece->nr_chunks,
-		 REQ_OP_READ | REQ_SYNC);
+	/*
+	 * Built from scratch: no flag of the write that caused it may leak in.  Nor the limits
+	 * and the rank of its writer, as others may wait for the same chunks: it is the root's.
+	 */
+	bio_init(bio, NULL, piece->bvecs, piece->nr_chunks, REQ_OP_READ | REQ_SYNC);
+	bio->bi_bdev = range->origin->disk->part0;
+	bio_associate_blkg_from_css(bio, NULL);
+	bio->bi_ioprio = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0);
 	bio->bi_iter.bi_sector = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
 	bio->bi_end_io = piece_endio;
 	for (i = 0; i < piece->nr_chunks; i++) {
@@ -248,7 +254,6 @@ static void read_piece(struct bpfsnap_piece *piece)
 	}
 	bio->bi_vcnt = piece->nr_chunks;
 	piece->begun_ns = ktime_get_ns();
-	submit_bio_noacct(bio);
 }
 
 /* Pages that the snapshot may still take, up to @nr, taken.  Return: how many. */
@@ -276,10 +281,12 @@ static bool is_storing(const struct bpfsnap_snapshot *snap)
 }
 
 /*
- * Begin to read up to @nr chunks from @first on.
+ * Have up to @nr chunks from @first on read by @reads.  Who awaits them takes nothing of
+ * the reserves: these are the worker's, who sees to it that they are filled up again.
  * Return: how many, 0 if not even one can be read now.
  */
-static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64 first, u32 nr)
+static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64 first, u32 nr,
+		       bool awaited, struct bio_list *reads)
 {
 	u32 budget = take_budget(range->snap, bpfsnap_chunkmap_together(first, nr));
 	u64 last = first + max(budget, 1u) - 1;
@@ -295,7 +302,11 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	if (bpfsnap_chunkmap_prepare(&range->started, first, last, GFP_COPY) ||
 	    bpfsnap_chunkmap_prepare(&range->copied, first, last, GFP_COPY))
 		goto give_back;
-	extent = bpfsnap_index_take(&range->index, GFP_COPY);
+	/* One of these may have gone there all the same. */
+	if (awaited && !(range->started.spare && range->copied.spare))
+		bpfsnap_gate_kick(range->origin);
+	extent = awaited ? bpfsnap_extent_alloc(GFP_COPY) :
+			   bpfsnap_index_take(&range->index, GFP_COPY);
 	if (!extent)
 		goto give_back;
 	if (budget)
@@ -303,7 +314,7 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	/* A large one takes two pages that are neighbours. */
 	if (!piece && budget > BPFSNAP_PIECE_CHUNKS / 2)
 		piece = alloc_piece(range->snap, BPFSNAP_PIECE_CHUNKS / 2, GFP_COPY);
-	if (!piece)
+	if (!piece && !awaited)
 		piece = take_reserve(range);
 	if (!piece)
 		goto untake;
@@ -317,6 +328,7 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 	piece->chunk = first;
 	piece->nr_chunks = nr;
 	refcount_set(&piece->ref, 1);
+	atomic_set(&piece->state, awaited ? BPFSNAP_PIECE_AWAITED : BPFSNAP_PIECE_LEFT);
 	*extent = (struct bpfsnap_extent){
 		.chunk = first,
 		.nr_chunks = nr,
@@ -324,9 +336,10 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 		.piece = piece,
 	};
 	bpfsnap_chunkmap_set(&range->started, first, first + nr - 1);
-	job->pending++;
+	list_add_tail(&piece->node, &job->pieces);
 	range->reading++;
-	read_piece(piece);
+	prepare_read(piece);
+	bio_list_add(reads, &piece->bio);
 	return nr;
 
 untake:
@@ -360,7 +373,8 @@ static void starve(struct bpfsnap_range *range, u64 chunk)
  * Begin to copy what @job needs of @range, up to one piece: a write of 4 GiB must leave
  * memory to others, and its last piece to be read starts it again.
  */
-static enum bpfsnap_cow copy_range(struct bpfsnap_range *range, struct bpfsnap_job *job)
+static enum bpfsnap_cow copy_range(struct bpfsnap_range *range, struct bpfsnap_job *job,
+				   bool awaited, struct bio_list *reads)
 {
 	enum bpfsnap_cow state = BPFSNAP_COW_DONE;
 	u32 left = BPFSNAP_PIECE_CHUNKS, nr;
@@ -379,9 +393,13 @@ static enum bpfsnap_cow copy_range(struct bpfsnap_range *range, struct bpfsnap_j
 			chunk = end + 1;
 			continue;
 		}
-		nr = start_piece(range, job, chunk, end - chunk + 1);
+		/* Those that starve are the worker's, and were first. */
+		if (awaited && range->is_starved)
+			return BPFSNAP_COW_STARVED;
+		nr = start_piece(range, job, chunk, end - chunk + 1, awaited, reads);
 		if (!nr) {
-			starve(range, chunk);
+			if (!awaited)
+				starve(range, chunk);
 			return READ_ONCE(range->error) ? BPFSNAP_COW_DONE : BPFSNAP_COW_STARVED;
 		}
 		WRITE_ONCE(range->is_starved, false);
@@ -393,17 +411,33 @@ static enum bpfsnap_cow copy_range(struct bpfsnap_range *range, struct bpfsnap_j
 	return READ_ONCE(range->error) ? BPFSNAP_COW_DONE : state;
 }
 
-enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
+/* @awaited: the caller looks for what has been read when this returns. */
+static enum bpfsnap_cow start(struct bpfsnap_origin *origin, struct bpfsnap_job *job, bool awaited)
 {
 	enum bpfsnap_cow state = BPFSNAP_COW_DONE;
+	struct bio_list reads = BIO_EMPTY_LIST;
 	struct bpfsnap_range *range;
+	struct bio *bio;
 
-	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
+	spin_lock(&origin->cow_lock);
+	/* Preemption is off: it is an RCU reader. */
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
 		if (!job->range || job->range == range)
-			state = max(state, copy_range(range, job));
+			state = max(state, copy_range(range, job, awaited, &reads));
 	/* What it has begun starts it again, and is not to be outlived. */
-	return job->pending ? BPFSNAP_COW_READING : state;
+	if (!list_empty(&job->pieces))
+		state = BPFSNAP_COW_READING;
+	else if (state == BPFSNAP_COW_BLOCKED)
+		origin->is_blocked = true;
+	spin_unlock(&origin->cow_lock);
+	while ((bio = bio_list_pop(&reads)))
+		submit_bio_noacct(bio);
+	return state;
+}
+
+enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
+{
+	return start(origin, job, false);
 }
 
 static void finish_piece(struct bpfsnap_piece *piece)
@@ -412,6 +446,8 @@ static void finish_piece(struct bpfsnap_piece *piece)
 	struct bpfsnap_range *range = piece->range;
 	u64 sect = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
 
+	lockdep_assert_held(&range->origin->cow_lock);
+	list_del(&piece->node);
 	bio_uninit(&piece->bio);
 	if (!error && !bpfsnap_range_has_disk(range))
 		error = -ENODEV;
@@ -430,9 +466,40 @@ static void finish_piece(struct bpfsnap_piece *piece)
 		atomic64_add(piece->nr_chunks, &range->copied_chunks);
 		bpfsnap_store_add(range->store, piece);
 	}
-	/* Whoever frees the range flushes this worker too. */
+	/* Whoever frees the range takes the lock before. */
 	if (!--range->reading)
 		wake_up(&range->idle);
+}
+
+void bpfsnap_cow_await(struct bpfsnap_range *range)
+{
+	wait_event(range->idle, !READ_ONCE(range->reading));
+	/* Who said so is done with the range when he lets go of it. */
+	spin_lock(&range->origin->cow_lock);
+	spin_unlock(&range->origin->cow_lock);
+}
+
+enum bpfsnap_cow bpfsnap_cow_here(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
+{
+	struct bpfsnap_piece *piece, *next;
+	enum bpfsnap_cow state;
+	bool is_read;
+
+	state = start(origin, job, true);
+	if (state != BPFSNAP_COW_READING)
+		return state;
+	spin_lock(&origin->cow_lock);
+	list_for_each_entry_safe(piece, next, &job->pieces, node)
+		if (atomic_xchg(&piece->state, BPFSNAP_PIECE_LEFT) == BPFSNAP_PIECE_READ)
+			finish_piece(piece);
+	is_read = list_empty(&job->pieces);
+	if (origin->is_blocked) {
+		origin->is_blocked = false;
+		bpfsnap_gate_kick(origin);
+	}
+	spin_unlock(&origin->cow_lock);
+	/* If not, it is the worker's: its last piece starts it again, and it may be gone. */
+	return is_read ? start(origin, job, false) : state;
 }
 
 void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)
@@ -443,9 +510,11 @@ void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)
 	llist_for_each_entry_safe(piece, next, read, read) {
 		struct bpfsnap_job *job = piece->job;
 
+		spin_lock(&origin->cow_lock);
 		finish_piece(piece);
-		if (!--job->pending)
+		if (list_empty(&job->pieces))
 			list_add_tail(&job->node, ready);
+		spin_unlock(&origin->cow_lock);
 	}
 }
 
@@ -454,12 +523,13 @@ bool bpfsnap_cow_refill(struct bpfsnap_origin *origin)
 	struct bpfsnap_range *range;
 	bool is_full = true;
 
-	/* The worker's walk: see the top of bpfsnap.h for why no RCU lock is held. */
+	spin_lock(&origin->cow_lock);
 	list_for_each_entry_rcu(range, &origin->ranges, node, true)
 		if (!READ_ONCE(range->error))
 			is_full &= bpfsnap_chunkmap_refill(&range->started, GFP_REFILL) &&
 				   bpfsnap_chunkmap_refill(&range->copied, GFP_REFILL) &&
 				   bpfsnap_index_refill(&range->index, GFP_REFILL);
+	spin_unlock(&origin->cow_lock);
 	return is_full;
 }
 

@@ -10,12 +10,15 @@
  * flight.  This holds for request-based and bio-based disks alike.
  *
  * A bio waits if the gate is closed, if it would overwrite a chunk that is not
- * copied yet, or if there is no memory for the wrapper.  The origin's worker
+ * copied yet, or if there is no memory for the wrapper.  In general the origin's worker
  * takes the waiting bios in order, makes each a job, has copied what the job needs
  * (cow.c), and submits the bio again, wrapped; it may be throttled once more, and
  * then arrives at the gate and passes, or waits once more if the gate has closed
  * or another snapshot begun.  The worker never waits for I/O or memory itself: what
  * can't go on is left until something happens.
+ *
+ * A writer who has nothing else to submit does this for his own bio, as far as it goes
+ * without waiting: two changes of context would cost more than the copy does.
  *
  * What passed is known by its wrapper if it arrives again, as the remainder of a
  * bio that a driver split does: it goes on, whatever the state of the gate.
@@ -94,8 +97,9 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 	if (bpfsnap_job_of(origin, bio)) {
 		bpfsnap_job_unwrap(bio);
 		atomic_dec(&origin->returning);
+	} else {
+		atomic64_inc(&origin->diverted);
 	}
-	atomic64_inc(&origin->diverted);
 	bio_clear_polled(bio);
 	/* The submitter does not wait, only its bio does. */
 	bio->bi_opf &= ~REQ_NOWAIT;
@@ -113,6 +117,50 @@ static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 static bool wants_eagain(const struct bio *bio)
 {
 	return bio->bi_opf & REQ_NOWAIT && !(current->flags & PF_KTHREAD);
+}
+
+/*
+ * May its submitter copy for it?  Not if others wait before it, or he has more to submit:
+ * the worker serves many at once.  Nor within a driver, as his bios go on only after it;
+ * if he must not wait, or memory depends on him; or if he is one who waits for a cpu or a
+ * disk while others don't, as they may wait for the same chunk.
+ */
+static bool may_copy(const struct bpfsnap_origin *origin, const struct bio *bio)
+{
+	return in_task() && !current->plug && !current->bio_list &&
+	       !(current->flags & (PF_KTHREAD | PF_MEMALLOC)) && !(bio->bi_opf & REQ_NOWAIT) &&
+	       task_nice(current) <= 0 && current->policy != SCHED_IDLE &&
+	       IOPRIO_PRIO_CLASS(get_current_ioprio()) != IOPRIO_CLASS_IDLE &&
+	       bio_op(bio) != REQ_OP_DISCARD && bio_list_empty(&origin->waiting);
+}
+
+static void begin_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job, bool is_pooled,
+		      struct bio *bio)
+{
+	*job = (struct bpfsnap_job){
+		.origin = origin,
+		.bio = bio,
+		.is_pooled = is_pooled,
+		.sect = bio->bi_iter.bi_sector,
+		.end_sect = bio_end_sector(bio),
+	};
+	INIT_LIST_HEAD(&job->node);
+	INIT_LIST_HEAD(&job->pieces);
+	bpfsnap_job_wrap(job, bio);
+}
+
+/* Make it a job that is its submitter's. */
+static bool give_to_submitter(struct bpfsnap_origin *origin, struct bio *bio)
+{
+	struct bpfsnap_job *job = may_copy(origin, bio) ? bpfsnap_job_new() : NULL;
+
+	if (!job)
+		return false;
+	begin_job(origin, job, false, bio);
+	atomic64_inc(&origin->diverted);
+	/* For the job, and for the submitter, who may still be at it when the job is gone. */
+	atomic_add(2, &origin->returning);
+	return true;
 }
 
 enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bio *bio)
@@ -137,8 +185,12 @@ enum bpfsnap_verdict bpfsnap_gate_enter(struct bpfsnap_origin *origin, struct bi
 	}
 	/* What was armed before the gate opened; pairs with smp_mb() in bpfsnap_gate_open(). */
 	smp_rmb();
-	if (bpfsnap_cow_needed(origin, bio))
-		goto later;
+	if (bpfsnap_cow_needed(origin, bio)) {
+		if (job || !give_to_submitter(origin, bio))
+			goto later;
+		percpu_ref_put(&origin->inflight);
+		return BPFSNAP_COPY;
+	}
 	if (job) {
 		atomic_dec(&origin->returning);
 	} else {
@@ -188,13 +240,9 @@ static struct bpfsnap_job *take_waiting(struct bpfsnap_origin *origin)
 		retry_soon(origin);
 		return NULL;
 	}
-	*job = (struct bpfsnap_job){ .origin = origin, .is_pooled = is_pooled };
-	INIT_LIST_HEAD(&job->node);
 	/* Before it leaves the list: bpfsnap_gate_settle() looks at both. */
 	atomic_inc(&origin->returning);
-	job->bio = take_first(origin);
-	job->sect = job->bio->bi_iter.bi_sector;
-	job->end_sect = bio_end_sector(job->bio);
+	begin_job(origin, job, is_pooled, take_first(origin));
 	return job;
 }
 
@@ -210,10 +258,9 @@ static void take_asked(struct bpfsnap_origin *origin, struct list_head *list)
  * not be put to sleep for the bio's cgroup while other bios wait, the journal's among
  * them: like metadata, it goes first and is paid for later.
  */
-static void submit_job(struct bpfsnap_job *job, struct bio *bio)
+static void submit_again(struct bio *bio)
 {
 	bio->bi_opf |= REQ_META;
-	bpfsnap_job_wrap(job, bio);
 	submit_bio_noacct(bio);
 }
 
@@ -226,15 +273,16 @@ static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 
 		preempt_disable();
 		needed = bpfsnap_cow_needed(origin, bio);
-		preempt_enable();
 		/* A hint, and to keep 4 GiB for a hint would be a bad bargain. */
-		if (needed) {
+		if (needed)
 			bpfsnap_cow_count_dropped(origin, job);
-			bpfsnap_job_free(job);
+		preempt_enable();
+		if (needed) {
+			bpfsnap_job_unwrap(bio);
 			bio_endio(bio);
 			atomic_dec(&origin->returning);
 		} else {
-			submit_job(job, bio);
+			submit_again(bio);
 		}
 		return;
 	}
@@ -252,9 +300,27 @@ static void run_job(struct bpfsnap_origin *origin, struct bpfsnap_job *job)
 		break;
 	}
 	if (bio)
-		submit_job(job, bio);
+		submit_again(bio);
 	else
 		complete(job->done);
+}
+
+void bpfsnap_gate_copy_for(struct bio *bio)
+{
+	struct bpfsnap_job *job = bio->bi_private;
+	struct bpfsnap_origin *origin = job->origin;
+	enum bpfsnap_cow state = BPFSNAP_COW_BLOCKED;
+
+	bio_clear_polled(bio);
+	/* The hook can't tell: it is not to sleep itself. */
+	if (!preempt_count() && !irqs_disabled())
+		state = bpfsnap_cow_here(origin, job);
+	if (state == BPFSNAP_COW_DONE)
+		submit_bio_noacct(bio);
+	else if (state != BPFSNAP_COW_READING)
+		divert(origin, bio);
+	/* The origin may go now, and the module, once this task has slept. */
+	atomic_dec(&origin->returning);
 }
 
 static void work_at_gate(struct bpfsnap_origin *origin)
@@ -335,6 +401,7 @@ void bpfsnap_gate_copy(struct bpfsnap_range *range, sector_t sect, sector_t end_
 		.done = &done,
 	};
 
+	INIT_LIST_HEAD(&job.pieces);
 	spin_lock_irq(&origin->lock);
 	list_add_tail(&job.node, &origin->asked);
 	spin_unlock_irq(&origin->lock);
@@ -415,6 +482,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 	int ret;
 
 	spin_lock_init(&origin->lock);
+	spin_lock_init(&origin->cow_lock);
 	bio_list_init(&origin->waiting);
 	init_waitqueue_head(&origin->drained);
 	INIT_LIST_HEAD(&origin->asked);

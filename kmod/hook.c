@@ -5,8 +5,8 @@
  * submit_bio_noacct_nocheck() is where all bios meet: after throttling and the
  * remap of partitions, before block_bio_queue and the driver.  An ftrace handler
  * on its entry looks at the bio; if the gate keeps it, the handler points the
- * instruction pointer at an empty function, and the submitter returns at once.
- * Nothing is called by address, nothing sleeps.
+ * instruction pointer at a function that stands in for the hooked one: an empty one, or
+ * one that copies for the bio.  The handler calls nothing by address, and never sleeps.
  *
  * The kernel may be built so that the function is inlined somewhere.  So before
  * the module offers anything, it writes to a disk of its own and sees the hook fire.
@@ -62,6 +62,9 @@ static void notrace on_submit(unsigned long ip, unsigned long parent_ip,
 			break;
 		case BPFSNAP_KEEP:
 			ftrace_regs_set_instruction_pointer(fregs, (unsigned long)keep_bio);
+			break;
+		case BPFSNAP_COPY:
+			ftrace_regs_set_instruction_pointer(fregs, (unsigned long)bpfsnap_gate_copy_for);
 			break;
 		case BPFSNAP_REFUSE:
 			ftrace_regs_set_instruction_pointer(fregs, (unsigned long)refuse_bio);

@@ -43,7 +43,7 @@ enum { BPFSNAP_SPARE_EXTENTS = 64 };
  * @lock: protects @root, @nr_extents; process context
  * @root: by @chunk
  * @nr_extents: how many there are
- * @spare: for when there is no memory; the origin's worker's
+ * @spare: for when there is no memory; origin->cow_lock
  * @nr_spare: how many
  */
 struct bpfsnap_index {
@@ -68,15 +68,15 @@ void bpfsnap_extent_free(struct bpfsnap_extent *extent);
  * bpfsnap_index_take() - an extent to be added to @index
  *
  * Without memory, a spare one.
- * Context: the origin's worker.
+ * Context: origin->cow_lock is held.
  * Return: NULL if there is none of these either.
  */
 struct bpfsnap_extent *bpfsnap_index_take(struct bpfsnap_index *index, gfp_t gfp);
 
-/* It was taken in vain.  Context: the origin's worker. */
+/* It was taken in vain.  Context: origin->cow_lock is held. */
 void bpfsnap_index_untake(struct bpfsnap_index *index, struct bpfsnap_extent *extent);
 
-/* Fill up the spare ones.  Context: the origin's worker.  Return: are they all there? */
+/* Fill up the spare ones.  Context: origin->cow_lock is held.  Return: are they all there? */
 bool bpfsnap_index_refill(struct bpfsnap_index *index, gfp_t gfp);
 
 /* @extent overlaps none that is there. */

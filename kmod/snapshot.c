@@ -114,11 +114,8 @@ static void disarm(const struct bpfsnap_snapshot *snap)
 
 	for (i = 0; i < snap->nr_ranges; i++)
 		list_del_rcu(&snap->ranges[i]->node);
-	/* The hook's walk, then the workers'. */
+	/* Whoever walks them has preemption off. */
 	synchronize_rcu();
-	for (i = 0; i < snap->nr_ranges; i++)
-		if (bpfsnap_first_of_disk(snap, i))
-			kthread_flush_worker(snap->ranges[i]->origin->worker);
 }
 
 /*
@@ -203,11 +200,8 @@ static void end_work(struct work_struct *work)
 	struct bpfsnap_snapshot *snap = container_of(work, struct bpfsnap_snapshot, end_work);
 	u32 i;
 
-	for (i = 0; i < snap->nr_ranges; i++) {
-		wait_event(snap->ranges[i]->idle, !READ_ONCE(snap->ranges[i]->reading));
-		/* It said so before it was done with the range. */
-		kthread_flush_worker(snap->ranges[i]->origin->worker);
-	}
+	for (i = 0; i < snap->nr_ranges; i++)
+		bpfsnap_cow_await(snap->ranges[i]);
 	for (i = 0; i < snap->nr_stores; i++)
 		bpfsnap_store_stop(snap->stores[i]);
 	mutex_lock(&bpfsnap_lock);
