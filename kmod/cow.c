@@ -416,6 +416,7 @@ static enum bpfsnap_cow start(struct bpfsnap_origin *origin, struct bpfsnap_job 
 {
 	enum bpfsnap_cow state = BPFSNAP_COW_DONE;
 	struct bio_list reads = BIO_EMPTY_LIST;
+	struct blk_plug *plug = awaited ? current->plug : NULL;
 	struct bpfsnap_range *range;
 	struct bio *bio;
 
@@ -430,8 +431,13 @@ static enum bpfsnap_cow start(struct bpfsnap_origin *origin, struct bpfsnap_job 
 	else if (state == BPFSNAP_COW_BLOCKED)
 		origin->is_blocked = true;
 	spin_unlock(&origin->cow_lock);
+	/* What is awaited must not be kept back. */
+	if (plug)
+		blk_finish_plug(plug);
 	while ((bio = bio_list_pop(&reads)))
 		submit_bio_noacct(bio);
+	if (plug)
+		blk_start_plug(plug);
 	return state;
 }
 

@@ -119,6 +119,12 @@ static bool wants_eagain(const struct bio *bio)
 	return bio->bi_opf & REQ_NOWAIT && !(current->flags & PF_KTHREAD);
 }
 
+/* Has he submitted something that is kept back, or said that there will be more? */
+static bool is_one_of_many(const struct blk_plug *plug)
+{
+	return plug && (plug->nr_ios > 1 || plug->rq_count || !list_empty(&plug->cb_list));
+}
+
 /*
  * May its submitter copy for it?  Not if others wait before it, or he has more to submit:
  * the worker serves many at once.  Nor within a driver, as his bios go on only after it;
@@ -127,7 +133,7 @@ static bool wants_eagain(const struct bio *bio)
  */
 static bool may_copy(const struct bpfsnap_origin *origin, const struct bio *bio)
 {
-	return in_task() && !current->plug && !current->bio_list &&
+	return in_task() && !is_one_of_many(current->plug) && !current->bio_list &&
 	       !(current->flags & (PF_KTHREAD | PF_MEMALLOC)) && !(bio->bi_opf & REQ_NOWAIT) &&
 	       task_nice(current) <= 0 && current->policy != SCHED_IDLE &&
 	       IOPRIO_PRIO_CLASS(get_current_ioprio()) != IOPRIO_CLASS_IDLE &&
