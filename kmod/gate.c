@@ -483,8 +483,8 @@ struct bpfsnap_passed bpfsnap_gate_passed(const struct bpfsnap_origin *origin)
 
 int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 {
-	/* Next when whoever submits is done, but not before: one round serves many writes. */
-	const struct sched_attr batch = { .sched_policy = SCHED_BATCH, .sched_nice = MIN_NICE };
+	/* At once, when what it reads has come, whoever else is busy: a write waits for it. */
+	const struct sched_attr first = { .sched_nice = MIN_NICE };
 	int ret;
 
 	spin_lock_init(&origin->lock);
@@ -507,7 +507,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 		ret = PTR_ERR(origin->worker);
 		goto free_passed;
 	}
-	ret = sched_setattr_nocheck(origin->worker->task, &batch);
+	ret = sched_setattr_nocheck(origin->worker->task, &first);
 	if (ret)
 		goto destroy_worker;
 	ret = -ENOMEM;
