@@ -89,6 +89,7 @@ struct bpfsnap_passed {
  * @asked: jobs of images that ask for a copy
  * @diverted: writes that ever waited
  * @cow_lock: protects what is said to be under it, of jobs, pieces and ranges, too
+ * @left_jiffies: when a submitter last left to the worker what he had begun to read
  * @is_blocked: somebody waits for another job's piece, or has done so; under cow_lock
  * @read: pieces whose old content has been read
  * @is_working: @work or @retry is running, and will look at @read once more
@@ -122,6 +123,7 @@ struct bpfsnap_origin {
 	struct list_head asked;
 	atomic64_t diverted;
 
+	unsigned long left_jiffies;
 	spinlock_t cow_lock;
 	bool is_blocked;
 

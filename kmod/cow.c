@@ -431,13 +431,14 @@ static enum bpfsnap_cow start(struct bpfsnap_origin *origin, struct bpfsnap_job 
 	else if (state == BPFSNAP_COW_BLOCKED)
 		origin->is_blocked = true;
 	spin_unlock(&origin->cow_lock);
-	/* What is awaited must not be kept back. */
+	/* What is awaited must not be kept back, nor anything else while this task sleeps. */
 	if (plug)
 		blk_finish_plug(plug);
 	while ((bio = bio_list_pop(&reads)))
 		submit_bio_noacct(bio);
+	/* Not blk_start_plug(): it is no new one. */
 	if (plug)
-		blk_start_plug(plug);
+		current->plug = plug;
 	return state;
 }
 
@@ -504,8 +505,16 @@ enum bpfsnap_cow bpfsnap_cow_here(struct bpfsnap_origin *origin, struct bpfsnap_
 		bpfsnap_gate_kick(origin);
 	}
 	spin_unlock(&origin->cow_lock);
-	/* If not, it is the worker's: its last piece starts it again, and it may be gone. */
-	return is_read ? start(origin, job, false) : state;
+	/* Its last piece starts it again, and it may be gone. */
+	if (!is_read) {
+		WRITE_ONCE(origin->left_jiffies, jiffies);
+		return state;
+	}
+	/* More than one piece is for the worker, and so is what was armed meanwhile. */
+	preempt_disable();
+	state = bpfsnap_cow_needed(origin, job->bio) ? BPFSNAP_COW_BLOCKED : BPFSNAP_COW_DONE;
+	preempt_enable();
+	return state;
 }
 
 void bpfsnap_cow_finish(struct bpfsnap_origin *origin, struct list_head *ready)

@@ -91,21 +91,24 @@ void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read)
 
 static void divert(struct bpfsnap_origin *origin, struct bio *bio)
 {
+	bool was_job = bpfsnap_job_of(origin, bio);
 	unsigned long flags;
 
 	/* The worker may be in need of just this wrapper, for a bio before this one. */
-	if (bpfsnap_job_of(origin, bio)) {
+	if (was_job)
 		bpfsnap_job_unwrap(bio);
-		atomic_dec(&origin->returning);
-	} else {
+	else
 		atomic64_inc(&origin->diverted);
-	}
 	bio_clear_polled(bio);
 	/* The submitter does not wait, only its bio does. */
 	bio->bi_opf &= ~REQ_NOWAIT;
 	spin_lock_irqsave(&origin->lock, flags);
 	bio_list_add(&origin->waiting, bio);
 	spin_unlock_irqrestore(&origin->lock, flags);
+	/* Not before it is in the list: bpfsnap_gate_settle() looks at both. */
+	smp_mb__before_atomic();
+	if (was_job)
+		atomic_dec(&origin->returning);
 	bpfsnap_gate_kick(origin);
 }
 
@@ -119,10 +122,15 @@ static bool wants_eagain(const struct bio *bio)
 	return bio->bi_opf & REQ_NOWAIT && !(current->flags & PF_KTHREAD);
 }
 
-/* Has he submitted something that is kept back, or said that there will be more? */
-static bool is_one_of_many(const struct blk_plug *plug)
+/*
+ * Has he submitted something that is kept back, or said that there will be more?  An empty
+ * plug may mean either.  What does not wait for a disk is done with by one at a time; of a
+ * disk that takes time many had better read together.
+ */
+static bool is_one_of_many(const struct bpfsnap_origin *origin, const struct blk_plug *plug)
 {
-	return plug && (plug->nr_ios > 1 || plug->rq_count || !list_empty(&plug->cb_list));
+	return plug && (plug->nr_ios > 1 || plug->rq_count || !list_empty(&plug->cb_list) ||
+			time_before(jiffies, READ_ONCE(origin->left_jiffies) + HZ));
 }
 
 /*
@@ -133,7 +141,7 @@ static bool is_one_of_many(const struct blk_plug *plug)
  */
 static bool may_copy(const struct bpfsnap_origin *origin, const struct bio *bio)
 {
-	return in_task() && !is_one_of_many(current->plug) && !current->bio_list &&
+	return in_task() && !is_one_of_many(origin, current->plug) && !current->bio_list &&
 	       !(current->flags & (PF_KTHREAD | PF_MEMALLOC)) && !(bio->bi_opf & REQ_NOWAIT) &&
 	       task_nice(current) <= 0 && current->policy != SCHED_IDLE &&
 	       IOPRIO_PRIO_CLASS(get_current_ioprio()) != IOPRIO_CLASS_IDLE &&
@@ -437,9 +445,21 @@ int bpfsnap_gate_drain(struct bpfsnap_origin *origin, unsigned long deadline)
 	return 0;
 }
 
+static bool is_settled(const struct bpfsnap_origin *origin)
+{
+	bool is_settled = bio_list_empty(&origin->waiting);
+
+	/* A bio may go from one to the other, and back; it is always in one of them. */
+	smp_rmb();
+	is_settled &= !atomic_read(&origin->returning);
+	/* Likewise. */
+	smp_rmb();
+	return is_settled && bio_list_empty(&origin->waiting);
+}
+
 int bpfsnap_gate_settle(struct bpfsnap_origin *origin, unsigned long deadline)
 {
-	while (!bio_list_empty(&origin->waiting) || atomic_read(&origin->returning)) {
+	while (!is_settled(origin)) {
 		if (time_after(jiffies, deadline))
 			return -ETIMEDOUT;
 		msleep(1);
@@ -489,6 +509,7 @@ int bpfsnap_gate_create(struct bpfsnap_origin *origin)
 
 	spin_lock_init(&origin->lock);
 	spin_lock_init(&origin->cow_lock);
+	origin->left_jiffies = jiffies - HZ;
 	bio_list_init(&origin->waiting);
 	init_waitqueue_head(&origin->drained);
 	INIT_LIST_HEAD(&origin->asked);
