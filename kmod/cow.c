@@ -505,15 +505,11 @@ enum bpfsnap_cow bpfsnap_cow_here(struct bpfsnap_origin *origin, struct bpfsnap_
 		bpfsnap_gate_kick(origin);
 	}
 	spin_unlock(&origin->cow_lock);
+	/* The gate looks again: a second piece is for the worker, and so is what was armed meanwhile. */
+	if (is_read)
+		return BPFSNAP_COW_DONE;
 	/* Its last piece starts it again, and it may be gone. */
-	if (!is_read) {
-		WRITE_ONCE(origin->left_jiffies, jiffies);
-		return state;
-	}
-	/* More than one piece is for the worker, and so is what was armed meanwhile. */
-	preempt_disable();
-	state = bpfsnap_cow_needed(origin, job->bio) ? BPFSNAP_COW_BLOCKED : BPFSNAP_COW_DONE;
-	preempt_enable();
+	WRITE_ONCE(origin->left_jiffies, jiffies);
 	return state;
 }
 
