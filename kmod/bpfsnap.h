@@ -536,7 +536,7 @@ enum bpfsnap_cow {
  */
 enum bpfsnap_cow bpfsnap_cow_start(struct bpfsnap_origin *origin, struct bpfsnap_job *job);
 
-/* Likewise, and account for what is read at once.  With READING, the job is the worker's. */
+/* Likewise, and account for what is read at once: DONE, and the gate looks.  READING: the worker's. */
 enum bpfsnap_cow bpfsnap_cow_here(struct bpfsnap_origin *origin, struct bpfsnap_job *job);
 
 /* Wait until nothing is being read for a range that is in no list any more. */
