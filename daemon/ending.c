@@ -30,7 +30,7 @@ bool ending_is_held(const char *snapshot)
 	return false;
 }
 
-int ending_destroy(const char *snapshot, enum held_end why)
+int ending_destroy(const char *snapshot, enum held_end why, bool force)
 {
 	struct event event = { .kind = EVENT_SNAPSHOT_DESTROYED, .value = -1 };
 	uuid_t id;
@@ -38,7 +38,7 @@ int ending_destroy(const char *snapshot, enum held_end why)
 
 	if (uuid_parse(snapshot, id) < 0)
 		return -ENOENT;
-	r = kctl_snap_destroy(id);
+	r = kctl_snap_destroy(id, force);
 	if (r < 0 && (r != -ENOENT || kctl_exists()))
 		goto out;
 	uuid_unparse_lower(id, event.snapshot);
@@ -64,7 +64,7 @@ static int end_one(struct call *call, struct fault *fault)
 		json_object_object_get(call->args, "why"));
 	int r;
 
-	r = TRACKER_WAIT(call->daemon->tracker, ending_destroy(snapshot, why));
+	r = TRACKER_WAIT(call->daemon->tracker, ending_destroy(snapshot, why, false));
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0) {
@@ -95,5 +95,5 @@ void ending_finish(void)
 	enum held_end why;
 
 	while (held_due(snapshot, &why))
-		(void)ending_destroy(snapshot, why);
+		(void)ending_destroy(snapshot, why, false);
 }

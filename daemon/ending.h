@@ -11,11 +11,13 @@
 /**
  * ending_destroy - end a snapshot, and say so
  *
+ * @force: although images are open
+ *
  * What else could not be done, and is done later, is no error.
  *
  * Return: 0, -ENOENT, -EBUSY an image is open, or -errno.
  */
-int ending_destroy(const char *snapshot, enum held_end why);
+int ending_destroy(const char *snapshot, enum held_end why, bool force);
 
 /** ending_begin - have those ended that nobody wants any more */
 void ending_begin(struct daemon *daemon);

@@ -67,6 +67,18 @@ static int open_mounts(const struct keys *keys, struct freeze *freeze)
 	return 0;
 }
 
+void freeze_sync(const struct keys *keys)
+{
+	struct freeze mounts = { 0 };
+
+	(void)open_mounts(keys, &mounts);
+	while (mounts.nr > 0) {
+		(void)syncfs(mounts.fds[--mounts.nr]);
+		close(mounts.fds[mounts.nr]);
+	}
+	free(mounts.fds);
+}
+
 static void thaw(const struct freeze *freeze, size_t nr)
 {
 	while (nr-- > 0)

@@ -34,6 +34,9 @@ struct freeze {
 int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *ret_freeze,
 		 struct fault *fault);
 
+/** freeze_sync - write back what is dirty on them, so that freezing takes little time; best effort */
+void freeze_sync(const struct keys *keys);
+
 /**
  * freeze_end - thaw them
  * Return: 0, or -ETIME if they were thawed before.

@@ -72,9 +72,9 @@ int kctl_snap_extend(const struct bpfsnap_ioc_snap_extend *extend)
 	return control(BPFSNAP_IOC_SNAP_EXTEND, &copy);
 }
 
-int kctl_snap_destroy(const uint8_t id[16])
+int kctl_snap_destroy(const uint8_t id[16], bool force)
 {
-	struct bpfsnap_ioc_snap_destroy destroy = { 0 };
+	struct bpfsnap_ioc_snap_destroy destroy = { .flags = force ? BPFSNAP_DESTROY_FORCE : 0 };
 
 	memcpy(destroy.id, id, sizeof(destroy.id));
 	return control(BPFSNAP_IOC_SNAP_DESTROY, &destroy);

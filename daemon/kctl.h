@@ -22,7 +22,7 @@ int kctl_detach(uint32_t disk_key);
 int kctl_origins(struct bpfsnap_origin_info **ret_items, size_t *ret_nr);
 int kctl_snap_create(struct bpfsnap_ioc_snap_create *create);
 int kctl_snap_extend(const struct bpfsnap_ioc_snap_extend *extend);
-int kctl_snap_destroy(const uint8_t id[16]);
+int kctl_snap_destroy(const uint8_t id[16], bool force);
 int kctl_snapshots(struct bpfsnap_snap_info **ret_items, size_t *ret_nr);
 
 #endif /* BPFSNAP_KCTL_H */

@@ -8,6 +8,8 @@
 #ifndef BPFSNAP_KEVENTS_H
 #define BPFSNAP_KEVENTS_H
 
+#include <stdint.h>
+
 /** kevents_update - open or close it. Return: the handle to wait for, or -1; may change */
 int kevents_update(void);
 
@@ -15,5 +17,8 @@ int kevents_update(void);
 void kevents_read(void);
 
 void kevents_close(void);
+
+/** kevents_failure - the name of one of enum bpfsnap_failure, as clients see it */
+const char *kevents_failure(uint32_t failure);
 
 #endif /* BPFSNAP_KEVENTS_H */

@@ -89,6 +89,7 @@ int method_open_image(struct call *call, struct fault *fault)
 	return put_handle(call, call->reply, "image_fd", fd);
 }
 
+/* Not in turn: writers may be waiting for it. */
 int method_extend_storage(struct call *call, struct fault *fault)
 {
 	struct bpfsnap_ioc_snap_extend extend = { 0 };
@@ -105,7 +106,7 @@ int method_extend_storage(struct call *call, struct fault *fault)
 	memcpy(extend.id, id, sizeof(extend.id));
 	extend.index = range.index;
 	extend.limit_bytes = (uint64_t)limit;
-	r = TRACKER_WAIT(call->daemon->tracker, kctl_snap_extend(&extend));
+	r = kctl_snap_extend(&extend);
 	if (r == -EINVAL)
 		return fault_service(fault, REASON_INVALID_PARAMETER, "limit");
 	if (r < 0)

@@ -20,6 +20,7 @@
 #include "ending.h"
 #include "events.h"
 #include "kctl.h"
+#include "kevents.h"
 #include "kload.h"
 #include "log.h"
 #include "snapshot.h"
@@ -70,6 +71,9 @@ static struct json_object *show_range(const struct view *view, const struct bpfs
 	put_u64(o, "since", info->epoch ? info->epoch - 1 : 0);
 	put_reason(o, view, info, is_tracked ? &tracked : NULL);
 	put_string(o, "error", info->error ? strerror((int)info->error) : NULL);
+	put_string(o, "failure", info->error ? kevents_failure(info->reason) : NULL);
+	json_object_object_add(o, "failed_ns", info->error ?
+			       json_object_new_int64((int64_t)info->failed_ns) : NULL);
 	put_u64(o, "failed_offset", info->error ? info->failed_sect << 9 : 0);
 	put_u64(o, "copied_bytes", info->copied_bytes);
 	put_u64(o, "dropped_discards", info->dropped_discards);
@@ -119,6 +123,7 @@ static struct json_object *show_snapshot(const struct view *view,
 	put_terms(o, text);
 	put_u64(o, "created_ns", first ? first->created_ns : 0);
 	put_u64(o, "hold_ns", first ? first->hold_ns : 0);
+	put_u64(o, "frozen_ns", first ? first->frozen_ns : 0);
 	json_object_object_add(o, "writable",
 			       json_object_new_boolean(first && first->flags & BPFSNAP_SNAP_WRITABLE));
 	put_u64(o, "memory_bytes", first ? first->memory_bytes : 0);
@@ -194,7 +199,7 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 		.set_aside = arg_bool(call, "set_aside"),
 		.writable = json_object_get_boolean(json_object_object_get(call->args, "writable")),
 	};
-	int64_t timeout_ms, limit_bytes, memory_bytes;
+	int64_t timeout_ms, limit_bytes, memory_bytes, grow_ms;
 	int r;
 
 	if (request.nr_paths == 0 || request.nr_paths > SNAPSHOT_DEVICES_MAX)
@@ -215,6 +220,13 @@ static int take_request(const struct call *call, struct snapshot_request *ret_re
 	if (r < 0)
 		return r;
 	request.memory_bytes = (uint64_t)memory_bytes;
+	r = arg_int(call, "low", 0, INT64_MAX, -1, &request.low_bytes, fault);
+	if (r < 0)
+		return r;
+	r = arg_int(call, "grow_ms", 0, SNAPSHOT_GROW_MAX_MS, 0, &grow_ms, fault);
+	if (r < 0)
+		return r;
+	request.grow_ms = (uint32_t)grow_ms;
 	for (size_t i = 0; i < request.nr_paths; i++)
 		request.paths[i] = json_object_get_string(json_object_array_get_idx(devices, i));
 	*ret_request = request;
@@ -362,7 +374,7 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 	/* Nobody will ever know its name. */
 	if (r < 0)
 		(void)TRACKER_WAIT(call->daemon->tracker,
-				   ending_destroy(snapshot, HELD_END_UNDELIVERED));
+				   ending_destroy(snapshot, HELD_END_UNDELIVERED, false));
 	else if (terms.is_unconfirmed)
 		memcpy(call->guarded, snapshot, sizeof(call->guarded));
 	return r;
@@ -392,7 +404,7 @@ int method_destroy_snapshot(struct call *call, struct fault *fault)
 	r = kload_check(fault);
 	if (r < 0)
 		return r;
-	r = TRACKER_WAIT(call->daemon->tracker, ending_destroy(text, HELD_END_ASKED));
+	r = TRACKER_WAIT(call->daemon->tracker, ending_destroy(text, HELD_END_ASKED, arg_bool(call, "force")));
 	if (r == -ENOENT)
 		return fault_snapshot(fault, REASON_SNAPSHOT_NOT_FOUND, text,
 				      "There is no snapshot %s.", text);

@@ -17,6 +17,7 @@ enum {
 	SNAPSHOT_DEVICES_MAX	= 64,		/* BPFSNAP_MAX_DEVICES */
 	SNAPSHOT_TIMEOUT_MAX_MS	= 60000,	/* BPFSNAP_MAX_TIMEOUT_MS */
 	SNAPSHOT_TIMEOUT_MS	= 5000,		/* unless told */
+	SNAPSHOT_GROW_MAX_MS	= 25000,	/* BPFSNAP_MAX_GROW_MS */
 };
 
 /**
@@ -29,6 +30,8 @@ enum {
  * @writable: may the images be written to?
  * @limit_bytes: most old content that is kept for each device, 0 for as much as there is room
  * @memory_bytes: most memory that it takes on its way, 0 for the module's default
+ * @low_bytes: tell when the storage has less left; 0: never; -1: when a tenth is left
+ * @grow_ms: how long a full storage waits to be extended
  */
 struct snapshot_request {
 	const char *paths[SNAPSHOT_DEVICES_MAX];
@@ -41,6 +44,8 @@ struct snapshot_request {
 	bool writable;
 	uint64_t limit_bytes;
 	uint64_t memory_bytes;
+	int64_t low_bytes;
+	uint32_t grow_ms;
 };
 
 /** enum snapshot_storage - what kind of place old content goes to */

@@ -7,12 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <uuid/uuid.h>
 
+#include "freeze.h"
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
@@ -21,11 +26,12 @@
 #include "tracker.h"
 
 enum {
-	LOW_PART = 10,	/* of the limit: told of when less is left */
+	LOW_PART = 10,	/* of what there is: told of when less is left */
 };
 
 _Static_assert((int)SNAPSHOT_DEVICES_MAX == (int)BPFSNAP_MAX_DEVICES, "limits agree");
 _Static_assert((int)SNAPSHOT_TIMEOUT_MAX_MS == (int)BPFSNAP_MAX_TIMEOUT_MS, "limits agree");
+_Static_assert((int)SNAPSHOT_GROW_MAX_MS == (int)BPFSNAP_MAX_GROW_MS, "limits agree");
 
 static bool has_gate(uint32_t disk_key)
 {
@@ -242,6 +248,23 @@ static bool relies_on_discards(const struct keys *above)
 	return false;
 }
 
+/* Of how much room is it said that it is little? */
+static uint64_t low_bytes(const struct snapshot_request *request, int store_fd)
+{
+	uint64_t all = request->limit_bytes;
+	struct statvfs room;
+	struct stat st;
+
+	if (request->low_bytes >= 0)
+		return (uint64_t)request->low_bytes;
+	if (all == 0 && fstat(store_fd, &st) == 0 && S_ISBLK(st.st_mode) &&
+	    ioctl(store_fd, BLKGETSIZE64, &all) < 0)
+		all = 0;
+	if (all == 0 && fstatvfs(store_fd, &room) == 0)
+		all = (uint64_t)room.f_bavail * room.f_frsize;
+	return all / LOW_PART;
+}
+
 static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 {
 	struct bpfsnap_snap_device devices[SNAPSHOT_DEVICES_MAX] = { 0 };
@@ -267,7 +290,8 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 			.start_sect = plan->ranges[i].start_sect,
 			.nr_sect = plan->ranges[i].nr_sect,
 			.limit_bytes = plan->request->limit_bytes,
-			.low_bytes = plan->request->limit_bytes / LOW_PART,
+			.low_bytes = low_bytes(plan->request, plan->store_fds[i]),
+			.grow_ms = plan->request->grow_ms,
 			.store_fd = plan->store_fds[i],
 			.store_flags = plan->storage_kind == STORAGE_PINNED ?
 				       BPFSNAP_STORE_PINNED : 0,
@@ -275,6 +299,8 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 	for (size_t i = 0; i < plan->freeze.nr; i++)
 		freeze[i] = (struct bpfsnap_dev){ key_major(plan->freeze.items[i]),
 						  key_minor(plan->freeze.items[i]) };
+	/* What is written back now is not while all wait. */
+	TRACKER_WAIT(tracker_of(ctx), (freeze_sync(&plan->freeze), 0));
 	/* The last moment in which it can be given up. */
 	r = ((struct snapshot_kernel *)ctx)->check(ctx);
 	if (r < 0)
@@ -288,7 +314,7 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 
 static void op_destroy(void *ctx, const struct snapshot_plan *plan)
 {
-	int r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_destroy(plan->id));
+	int r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_destroy(plan->id, false));
 
 	if (r < 0)
 		log_err("a snapshot that is not wanted could not be destroyed: %s", strerror(-r));

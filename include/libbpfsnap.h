@@ -182,6 +182,10 @@ enum bpfsnap_snapshot_flag {
  *         snapshot is gone.  A child of fork() that has not called exec() keeps the connection
  * @confirmed: destroy it if this process is gone before it has received the reply
  * @flags: of enum bpfsnap_snapshot_flag
+ * @low_bytes: send the event "low-space" when less is left of the storage; 0: when a tenth is;
+ *             UINT64_MAX: never
+ * @grow_ms: up to 25000: how long a full storage waits for bpfsnap_storage_extend(), or for its
+ *           filesystem to have room, before the images fail
  */
 struct bpfsnap_snapshot_options {
 	size_t size;
@@ -200,14 +204,18 @@ struct bpfsnap_snapshot_options {
 	bool confirmed;
 	/* Later still: wide, for the same reason. */
 	uint64_t flags;
+	uint64_t low_bytes;
+	uint64_t grow_ms;
 };
 
 /**
  * struct bpfsnap_snapshot_device - one device of a snapshot; see type SnapshotDevice
  * @image: block device that shows the instant
  * @since: what to pass to bpfsnap_changes_begin() for what changed after this snapshot
- * @error: why the image failed, for good; NULL if it is good
+ * @error: the errno for which the image failed, for good, as a text; NULL if it is good
  * @is_uncertain: the list of changes up to the instant may lack writes
+ * @failure: why it failed, a word of those that type SnapshotDevice lists; NULL if it is good
+ * @failed_ns: when, since 1970; 0 if it is good
  */
 struct bpfsnap_snapshot_device {
 	const char *device;
@@ -222,6 +230,8 @@ struct bpfsnap_snapshot_device {
 	uint64_t stored_bytes;
 	uint64_t limit_bytes;
 	bool is_uncertain;
+	const char *failure;
+	uint64_t failed_ns;
 };
 
 /**
@@ -230,6 +240,7 @@ struct bpfsnap_snapshot_device {
  * @lease_s: seconds; 0 if it has no lease
  * @expires_ns: when the lease ends if nobody renews it, since 1970; 0 if it has none
  * @bound: to a connection, not necessarily of this handle
+ * @frozen_ns: how long filesystems were frozen for it
  */
 struct bpfsnap_snapshot {
 	const char *snapshot;
@@ -243,6 +254,7 @@ struct bpfsnap_snapshot {
 	uint64_t lease_s;
 	uint64_t expires_ns;
 	bool bound;
+	uint64_t frozen_ns;
 };
 
 int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapshot_options *options,
@@ -255,6 +267,9 @@ int bpfsnap_snapshot_list(struct bpfsnap *bpfsnap, struct bpfsnap_snapshot ***re
 			  struct bpfsnap_error **ret_error);
 int bpfsnap_snapshot_destroy(struct bpfsnap *bpfsnap, const char *snapshot,
 			     struct bpfsnap_error **ret_error);
+/** bpfsnap_snapshot_destroy_forced - although its images are open: who uses them gets errors; root only */
+int bpfsnap_snapshot_destroy_forced(struct bpfsnap *bpfsnap, const char *snapshot,
+				    struct bpfsnap_error **ret_error);
 /**
  * bpfsnap_lease_renew - go on needing a snapshot; root only
  * @lease_s: seconds from now, up to 604800; 0: as long as before

@@ -219,6 +219,7 @@ struct bpfsnap_piece {
  * @nr_sect: length
  * @diskseq: of the disk at the instant; another medium has another
  * @error: 0 or the -errno for which it failed; set once by bpfsnap_range_fail()
+ * @reason: why, enum bpfsnap_failure
  * @failed_sect: at which sector of the disk
  * @failed_ns: when
  * @copied: chunks whose old content is safe in memory or storage
@@ -249,6 +250,7 @@ struct bpfsnap_range {
 	sector_t nr_sect;
 	u64 diskseq;
 	int error;
+	u32 reason;
 	u64 failed_sect;
 	u64 failed_ns;
 
@@ -287,6 +289,7 @@ struct bpfsnap_range {
  * @used: pages that were used, and will be again; chained by their private field
  * @nr_used: how many; not counted in @pages, but both together are within the limit
  * @is_ending: it is being freed
+ * @is_forced: although images were open
  * @end_work: frees it
  * @nr_stores: how many
  * @nr_ranges: how many
@@ -304,6 +307,7 @@ struct bpfsnap_snapshot {
 	struct page *used;
 	u32 nr_used;
 	bool is_ending;
+	bool is_forced;
 	struct work_struct end_work;
 	u32 nr_stores;
 	u32 nr_ranges;
@@ -459,7 +463,7 @@ int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg);
 int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg);
 /* Fill @items, struct bpfsnap_snap_info, as far as there is @room.  Return: how many there are. */
 u32 bpfsnap_snapshot_list(void *items, u32 room);
-void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info);
+void bpfsnap_snapshot_describe(struct bpfsnap_range *range, struct bpfsnap_snap_info *info);
 
 /* Is this range the first of its disk?  Ranges of one disk stand together. */
 bool bpfsnap_first_of_disk(const struct bpfsnap_snapshot *snap, u32 i);
@@ -564,36 +568,33 @@ void bpfsnap_cow_count_dropped(struct bpfsnap_origin *origin, const struct bpfsn
 
 void bpfsnap_piece_put(struct bpfsnap_piece *piece);
 
-/* Is the disk there, with the medium of the instant?  Only then is what it holds old.  Context: any. */
+/* Is the disk there, with the medium of the instant and its size?  Only then is what it holds old.  Context: any. */
 static inline bool bpfsnap_range_has_disk(const struct bpfsnap_range *range)
 {
 	struct gendisk *disk = range->origin->disk;
 
-	return disk_live(disk) && READ_ONCE(disk->diskseq) == range->diskseq;
+	return disk_live(disk) && READ_ONCE(disk->diskseq) == range->diskseq &&
+	       get_capacity(disk) >= range->start_sect + range->nr_sect;
 }
-
-/* The range's image fails for good, with the first reason.  Context: any. */
-void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect);
 
 /* image.c: the image block devices */
 int bpfsnap_image_init(void);
 void bpfsnap_image_exit(void);
 int bpfsnap_image_create(struct bpfsnap_range *range);
 int bpfsnap_image_publish(struct bpfsnap_range *range);
-bool bpfsnap_image_end(struct bpfsnap_range *range);
+bool bpfsnap_image_end(struct bpfsnap_range *range, bool force);
 void bpfsnap_image_unend(struct bpfsnap_range *range);
 void bpfsnap_image_destroy(struct bpfsnap_range *range);
 
-/* sysfs.c: what an image's directory in /sys/block tells */
+/* sysfs.c: what an image's directory in /sys/block tells, and of disks debugfs */
 extern const struct attribute_group *bpfsnap_image_groups[];
-
-/* event.c: what the daemon is told without having asked */
-void bpfsnap_event_add(u32 kind, const struct bpfsnap_range *range, int error, u64 value);
-ssize_t bpfsnap_event_read(struct file *file, char __user *to, size_t len, loff_t *pos);
-__poll_t bpfsnap_event_poll(struct file *file, struct poll_table_struct *table);
+void bpfsnap_debugfs_init(void);
+void bpfsnap_debugfs_exit(void);
 
 /* control.c: the control device */
 int bpfsnap_control_init(void);
 void bpfsnap_control_exit(void);
+
+#include "event.h"
 
 #endif /* _BPFSNAP_H */

@@ -56,6 +56,8 @@ static long ioctl_detach(void __user *uarg)
 		return -EINTR;
 	ret = bpfsnap_origin_detach(&arg);
 	mutex_unlock(&bpfsnap_lock);
+	if (ret)
+		trace_bpfsnap_refused(MKDEV(arg.major, arg.minor), BPFSNAP_STEP_NONE, ret);
 	return ret;
 }
 
@@ -70,7 +72,7 @@ static bool is_valid(const struct bpfsnap_ioc_snap_create *arg)
 	       !(arg->flags & ~(BPFSNAP_SNAP_WRITABLE | BPFSNAP_SNAP_COPY_DISCARDS)) &&
 	       (!arg->memory_bytes || arg->memory_bytes >= MEMORY_MIN_BYTES) &&
 	       arg->memory_bytes >> PAGE_SHIFT <= INT_MAX / 2 &&
-	       !arg->hold_ns && !arg->failed_step && !arg->failed_index && !arg->reserved;
+	       !arg->hold_ns && !arg->frozen_ns && !arg->failed_step && !arg->failed_index && !arg->reserved;
 }
 
 static int check_devices(const struct bpfsnap_snap_device *devices, u32 nr,
@@ -150,7 +152,7 @@ static long ioctl_snap_destroy(void __user *uarg)
 
 	if (copy_from_user(&arg, uarg, sizeof(arg)))
 		return -EFAULT;
-	if (arg.flags || arg.reserved)
+	if (arg.flags & ~BPFSNAP_DESTROY_FORCE || arg.reserved)
 		return -EINVAL;
 	if (mutex_lock_killable(&bpfsnap_lock))
 		return -EINTR;
@@ -168,10 +170,10 @@ static long ioctl_snap_extend(void __user *uarg)
 		return -EFAULT;
 	if (arg.reserved)
 		return -EINVAL;
-	if (mutex_lock_killable(&bpfsnap_lock))
+	if (mutex_lock_killable(&bpfsnap_list_lock))
 		return -EINTR;
 	ret = bpfsnap_snapshot_extend(&arg);
-	mutex_unlock(&bpfsnap_lock);
+	mutex_unlock(&bpfsnap_list_lock);
 	return ret;
 }
 

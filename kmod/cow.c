@@ -41,25 +41,6 @@
 /* Of a snapshot's pages, so many are kept when they are not needed: 4 MiB. */
 enum { USED_PAGES_MAX = 1024 };
 
-void bpfsnap_range_fail(struct bpfsnap_range *range, int error, const char *what, u64 sect)
-{
-	if (cmpxchg(&range->error, 0, error))
-		return;
-	/* Pairs with smp_rmb() in the image's check after its read. */
-	smp_mb();
-	range->failed_sect = sect;
-	range->failed_ns = ktime_get_real_ns();
-	/* Given up already: nobody wants to know, and the image is gone. */
-	if (READ_ONCE(range->snap->is_ending))
-		return;
-	pr_err("bpfsnap%u: snapshot of %s failed, %s at sector %llu (%d); the disk itself goes on\n",
-	       range->info.image_minor, range->origin->disk->disk_name, what, sect, error);
-	trace_bpfsnap_failed(range->origin->dev, range->info.image_minor, sect, error);
-	bpfsnap_event_add(BPFSNAP_EVENT_FAILED, range, error, sect);
-	/* Jobs that starve for it need not any more. */
-	bpfsnap_gate_kick(range->origin);
-}
-
 /*
  * Which chunks of @range does [from, to) touch?
  * Return: false if none.
@@ -254,6 +235,8 @@ static void prepare_read(struct bpfsnap_piece *piece)
 	}
 	bio->bi_vcnt = piece->nr_chunks;
 	piece->begun_ns = ktime_get_ns();
+	trace_bpfsnap_copy_begin(range->origin->dev, range->info.image_minor,
+				 bio->bi_iter.bi_sector, bio_sectors(bio));
 }
 
 /* Pages that the snapshot may still take, up to @nr, taken.  Return: how many. */
@@ -364,9 +347,9 @@ static void starve(struct bpfsnap_range *range, u64 chunk)
 				 msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS)))
 		return;
 	if (is_storing(range->snap))
-		bpfsnap_range_fail(range, -ETIMEDOUT, "storage hangs", sect);
+		bpfsnap_range_fail(range, -ETIMEDOUT, BPFSNAP_FAILURE_STORAGE_HANGS, sect);
 	else
-		bpfsnap_range_fail(range, -ENOMEM, "no memory", sect);
+		bpfsnap_range_fail(range, -ENOMEM, BPFSNAP_FAILURE_NO_MEMORY, sect);
 }
 
 /*
@@ -452,18 +435,21 @@ static void finish_piece(struct bpfsnap_piece *piece)
 	int error = blk_status_to_errno(piece->bio.bi_status);
 	struct bpfsnap_range *range = piece->range;
 	u64 sect = range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT;
+	enum bpfsnap_failure reason = BPFSNAP_FAILURE_DISK_READ;
 
 	lockdep_assert_held(&range->origin->cow_lock);
 	list_del(&piece->node);
 	bio_uninit(&piece->bio);
-	if (!error && !bpfsnap_range_has_disk(range))
-		error = -ENODEV;
+	if (!bpfsnap_range_has_disk(range)) {
+		error = error ?: -ENODEV;
+		reason = BPFSNAP_FAILURE_DISK_GONE;
+	}
 	trace_bpfsnap_copied(range->origin->dev, range->info.image_minor, sect,
 			     chunks_sect(range, piece->chunk, piece->nr_chunks),
 			     ktime_get_ns() - piece->begun_ns, error);
 	if (error || READ_ONCE(range->error)) {
 		if (error)
-			bpfsnap_range_fail(range, error, "old content unreadable", sect);
+			bpfsnap_range_fail(range, error, reason, sect);
 		bpfsnap_extent_free(piece->extent);
 		bpfsnap_piece_put(piece);
 	} else {

@@ -8,6 +8,7 @@
 #include <linux/poll.h>
 #include <linux/uaccess.h>
 #include "bpfsnap.h"
+#include "trace.h"
 
 enum { EVENTS_KEPT = 256 };
 
@@ -33,11 +34,44 @@ void bpfsnap_event_add(u32 kind, const struct bpfsnap_range *range, int error, u
 		.minor = range->info.minor,
 		.image_major = range->info.image_major,
 		.image_minor = range->info.image_minor,
+		.reason = error ? range->reason : BPFSNAP_FAILURE_NONE,
 		.value = value,
 	};
 	memcpy(event->id, range->info.id, sizeof(event->id));
 	spin_unlock_irqrestore(&event_lock, flags);
 	wake_up_interruptible(&event_wait);
+}
+
+void bpfsnap_range_fail(struct bpfsnap_range *range, int error, enum bpfsnap_failure reason,
+			u64 sect)
+{
+	static const char * const what[] = {
+		[BPFSNAP_FAILURE_STORAGE_FULL] = "storage full",
+		[BPFSNAP_FAILURE_STORAGE_WRITE] = "storage",
+		[BPFSNAP_FAILURE_STORAGE_READ] = "storage unreadable",
+		[BPFSNAP_FAILURE_STORAGE_HANGS] = "storage hangs",
+		[BPFSNAP_FAILURE_NO_MEMORY] = "no memory",
+		[BPFSNAP_FAILURE_DISK_READ] = "old content unreadable",
+		[BPFSNAP_FAILURE_DISK_GONE] = "the disk, its medium or the range's end is gone",
+		[BPFSNAP_FAILURE_FORCED] = "destroyed by force",
+	};
+
+	if (cmpxchg(&range->error, 0, error))
+		return;
+	/* Pairs with smp_rmb() in the image's check after its read. */
+	smp_mb();
+	range->reason = reason;
+	range->failed_sect = sect;
+	range->failed_ns = ktime_get_real_ns();
+	/* Given up already: nobody wants to know, and the image is gone. */
+	if (READ_ONCE(range->snap->is_ending))
+		return;
+	pr_err("bpfsnap%u: snapshot of %s failed, %s at sector %llu (%d); the disk itself goes on\n",
+	       range->info.image_minor, range->origin->disk->disk_name, what[reason], sect, error);
+	trace_bpfsnap_failed(range->origin->dev, range->info.image_minor, sect, error);
+	bpfsnap_event_add(BPFSNAP_EVENT_FAILED, range, error, sect);
+	/* Jobs that starve for it need not any more. */
+	bpfsnap_gate_kick(range->origin);
 }
 
 /* The oldest event that a reader at @seq has not seen.  Return: is there one? */

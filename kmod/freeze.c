@@ -126,12 +126,15 @@ static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 	return ret;
 }
 
+/* In @ret_index: which one failed, or took longest. */
 int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap,
 		   const struct bpfsnap_dev *devs, u32 nr, unsigned long timeout, u32 *ret_index)
 {
-	u32 i;
+	unsigned long begun, longest = 0;
+	u32 i, slowest = 0;
 	int ret;
 
+	*ret_index = 0;
 	for (i = 0; i < nr; i++) {
 		*ret_index = i;
 		ret = open_one(freezer, snap, MKDEV(devs[i].major, devs[i].minor));
@@ -141,10 +144,16 @@ int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsho
 	queue_delayed_work(watchdog_wq, &freezer->watchdog, timeout);
 	for (i = 0; i < nr; i++) {
 		*ret_index = i;
+		begun = jiffies;
 		ret = freeze_one(freezer, i);
 		if (ret)
 			return ret;
+		if (jiffies - begun > longest) {
+			longest = jiffies - begun;
+			slowest = i;
+		}
 	}
+	*ret_index = slowest;
 	return 0;
 }
 

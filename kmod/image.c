@@ -65,6 +65,18 @@ static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
 	queue_work(image_wq, &range->slow_work);
 }
 
+/*
+ * A bio of an image on its way, in the count of its queue: the disk does not go before its
+ * bios have ended, though who has it open may have to see it go.
+ */
+static void bio_done(struct bio *bio)
+{
+	struct request_queue *q = bio->bi_bdev->bd_disk->queue;
+
+	bio_endio(bio);
+	percpu_ref_put(&q->q_usage_counter);
+}
+
 static struct bio *origin_read(struct bpfsnap_range *range, struct bio *bio)
 {
 	struct bio *clone = bio_alloc_clone(range->origin->disk->part0, bio, GFP_NOIO, &image_bios);
@@ -84,7 +96,7 @@ static void fast_endio(struct bio *clone)
 	bio_put(clone);
 	chunks_of(bio, &first, &last);
 	if (!status && still_old(range, first, last))
-		bio_endio(bio);
+		bio_done(bio);
 	else
 		read_slowly(range, bio);
 }
@@ -95,7 +107,7 @@ static void end_bio(const struct bpfsnap_range *range, struct bio *bio, int erro
 	if (error)
 		trace_bpfsnap_image_error(range->origin->dev, range->info.image_minor,
 					  bio->bi_iter.bi_sector, error);
-	bio_endio(bio);
+	bio_done(bio);
 }
 
 static void image_submit_bio(struct bio *bio)
@@ -105,8 +117,10 @@ static void image_submit_bio(struct bio *bio)
 	u64 first, last;
 	int error;
 
+	/* Whoever calls us has the queue from going. */
+	percpu_ref_get(&bio->bi_bdev->bd_disk->queue->q_usage_counter);
 	if (!bio_sectors(bio)) {
-		bio_endio(bio);
+		bio_done(bio);
 		return;
 	}
 	/* At once: the worker may be waiting for a storage that hangs. */
@@ -272,13 +286,15 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 		bio_uninit(&part);
 		if (ret && !copied && !bpfsnap_range_has_disk(range)) {
 			ret = -ENODEV;
-			bpfsnap_range_fail(range, ret, "the disk or its medium is gone", sect);
+			bpfsnap_range_fail(range, ret, BPFSNAP_FAILURE_DISK_GONE,
+					   range->start_sect + sect);
 		}
 		if (ret == RACED)
 			continue;
 		if (ret) {
 			if (copied)
-				bpfsnap_range_fail(range, ret, "storage unreadable", sect);
+				bpfsnap_range_fail(range, ret, BPFSNAP_FAILURE_STORAGE_READ,
+						   range->start_sect + sect);
 			return ret;
 		}
 		chunk = run_end + 1;
@@ -339,7 +355,7 @@ static int write_image(struct bpfsnap_range *range, struct bio *bio)
 		ret = write_chunk(range, bio, &iter);
 	/* What was lost can't be told from what was kept. */
 	if (ret)
-		bpfsnap_range_fail(range, ret, "storage", sect);
+		bpfsnap_range_fail(range, ret, BPFSNAP_FAILURE_STORAGE_WRITE, sect);
 	return ret;
 }
 
@@ -381,6 +397,9 @@ BPFSNAP_DISK_RELEASE(image_release, disk)
 {
 	struct bpfsnap_range *range = disk->private_data;
 
+	/* Destroyed by force. */
+	if (!range)
+		return;
 	spin_lock_irq(&range->image_lock);
 	range->openers--;
 	spin_unlock_irq(&range->image_lock);
@@ -463,13 +482,13 @@ int bpfsnap_image_publish(struct bpfsnap_range *range)
 	return device_add_disk(NULL, range->image, bpfsnap_image_groups);
 }
 
-/* No more openers from now on.  Return: false if there is one. */
-bool bpfsnap_image_end(struct bpfsnap_range *range)
+/* No more openers from now on.  Return: false if there is one, and no @force. */
+bool bpfsnap_image_end(struct bpfsnap_range *range, bool force)
 {
 	bool idle;
 
 	spin_lock_irq(&range->image_lock);
-	idle = !range->openers;
+	idle = !range->openers || force;
 	if (idle)
 		range->is_ending = true;
 	spin_unlock_irq(&range->image_lock);
@@ -490,6 +509,10 @@ void bpfsnap_image_destroy(struct bpfsnap_range *range)
 
 	if (disk_live(disk))
 		del_gendisk(disk);
+	/* Who still has it open closes it under this lock. */
+	mutex_lock(&disk->open_mutex);
+	disk->private_data = NULL;
+	mutex_unlock(&disk->open_mutex);
 	flush_work(&range->slow_work);
 	put_disk(disk);
 	ida_free(&image_minors, minor);

@@ -35,6 +35,7 @@ static int __init bpfsnap_init(void)
 	ret = bpfsnap_control_init();
 	if (ret)
 		goto hook_exit;
+	bpfsnap_debugfs_init();
 	return 0;
 
 hook_exit:
@@ -56,6 +57,7 @@ job_exit:
 
 static void __exit bpfsnap_exit(void)
 {
+	bpfsnap_debugfs_exit();
 	bpfsnap_control_exit();
 	/* No origin and no snapshot exists: each holds a reference on the module. */
 	bpfsnap_hook_exit();

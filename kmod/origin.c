@@ -44,12 +44,12 @@ struct bpfsnap_origin *bpfsnap_origin_find(dev_t dev)
 	return NULL;
 }
 
-/* Is @disk called @prefix and a number? */
+/* Is @disk called @prefix and a number, or a name as arrays may have (md_NAME)? */
 static bool is_called(const struct gendisk *disk, const char *prefix)
 {
 	size_t len = str_has_prefix(disk->disk_name, prefix);
 
-	return len && isdigit(disk->disk_name[len]);
+	return len && (isdigit(disk->disk_name[len]) || disk->disk_name[len] == '_');
 }
 
 /* Does a bio-based disk tell how many writes are in flight? */

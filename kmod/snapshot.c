@@ -136,17 +136,16 @@ static void settle(const struct bpfsnap_snapshot *snap, unsigned long deadline)
 static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *arg,
 		const struct bpfsnap_dev *freeze_devs, struct bpfsnap_freezer *freezer)
 {
-	unsigned long timeout = msecs_to_jiffies(arg->timeout_ms);
+	unsigned long timeout = msecs_to_jiffies(arg->timeout_ms), deadline = jiffies + timeout;
 	/* Reclaim would write to filesystems that are frozen, disks that are held. */
 	unsigned int noio = memalloc_noio_save();
-	ktime_t begin;
-	u32 i;
+	ktime_t frozen = ktime_get(), begin;
+	u32 slowest, i;
 	int ret;
 
-	/* The freeze has the deadline for itself, and then the hold: each is an outage. */
 	arg->failed_step = BPFSNAP_STEP_FREEZE;
-	ret = bpfsnap_freeze(freezer, snap, freeze_devs, arg->nr_freeze, 2 * timeout,
-			     &arg->failed_index);
+	ret = bpfsnap_freeze(freezer, snap, freeze_devs, arg->nr_freeze, timeout, &slowest);
+	arg->failed_index = slowest;
 	if (ret)
 		goto thaw;
 
@@ -154,7 +153,7 @@ static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *a
 	settle(snap, jiffies + min(timeout / 4, msecs_to_jiffies(SETTLE_MS)));
 	trace_bpfsnap_hold_begin(arg->epoch, snap->nr_ranges);
 	begin = ktime_get();
-	ret = close_gates(snap, jiffies + timeout, &arg->failed_index);
+	ret = close_gates(snap, deadline, &arg->failed_index);
 	if (!ret) {
 		arg->failed_step = BPFSNAP_STEP_SWITCH;
 		ret = switch_epoch(snap, arg->epoch, &arg->failed_index);
@@ -164,16 +163,20 @@ static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *a
 	}
 	arg->hold_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 	trace_bpfsnap_hold_end(arg->epoch, arg->hold_ns, ret);
-	for (i = 0; i < snap->nr_ranges; i++)
-		snap->ranges[i]->info.hold_ns = arg->hold_ns;
 thaw:
 	memalloc_noio_restore(noio);
 	/* Thawed too early, the filesystems were not frozen at the instant. */
 	if (!bpfsnap_thaw(freezer) && !ret) {
 		disarm(snap);
 		arg->failed_step = BPFSNAP_STEP_FREEZE;
-		arg->failed_index = 0;
+		arg->failed_index = slowest;
 		ret = -ETIMEDOUT;
+	}
+	if (arg->nr_freeze)
+		arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), frozen));
+	for (i = 0; i < snap->nr_ranges; i++) {
+		snap->ranges[i]->info.hold_ns = arg->hold_ns;
+		snap->ranges[i]->info.frozen_ns = arg->frozen_ns;
 	}
 	return ret;
 }
@@ -200,6 +203,9 @@ static void end_work(struct work_struct *work)
 	struct bpfsnap_snapshot *snap = container_of(work, struct bpfsnap_snapshot, end_work);
 	u32 i;
 
+	/* What openers have on its way may wait for a storage that hangs. */
+	for (i = 0; i < snap->nr_ranges && snap->is_forced; i++)
+		bpfsnap_image_destroy(snap->ranges[i]);
 	for (i = 0; i < snap->nr_ranges; i++)
 		bpfsnap_cow_await(snap->ranges[i]);
 	for (i = 0; i < snap->nr_stores; i++)
@@ -239,7 +245,7 @@ static void end(struct bpfsnap_snapshot *snap)
 
 	lockdep_assert_held(&bpfsnap_lock);
 	WRITE_ONCE(snap->is_ending, true);
-	for (i = 0; i < snap->nr_ranges; i++)
+	for (i = 0; i < snap->nr_ranges && !snap->is_forced; i++)
 		bpfsnap_image_destroy(snap->ranges[i]);
 	__module_get(THIS_MODULE);
 	atomic_inc(&ending);
@@ -250,9 +256,10 @@ static struct bpfsnap_snapshot *find(const u8 *id)
 {
 	struct bpfsnap_snapshot *snap;
 
-	lockdep_assert_held(&bpfsnap_lock);
+	/* Nobody frees it under either of them. */
+	lockdep_assert(lockdep_is_held(&bpfsnap_lock) || lockdep_is_held(&bpfsnap_list_lock));
 	list_for_each_entry(snap, &bpfsnap_snapshots, list)
-		if (!snap->is_ending && !memcmp(snap->id, id, sizeof(snap->id)))
+		if (!READ_ONCE(snap->is_ending) && !memcmp(snap->id, id, sizeof(snap->id)))
 			return snap;
 	return NULL;
 }
@@ -360,8 +367,12 @@ int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg)
 	if (!snap)
 		return -ENOENT;
 	for (i = 0; i < snap->nr_ranges; i++)
-		if (!bpfsnap_image_end(snap->ranges[i]))
+		if (!bpfsnap_image_end(snap->ranges[i], arg->flags & BPFSNAP_DESTROY_FORCE))
 			goto busy;
+	snap->is_forced = arg->flags & BPFSNAP_DESTROY_FORCE;
+	for (i = 0; i < snap->nr_ranges && snap->is_forced; i++)
+		bpfsnap_range_fail(snap->ranges[i], -ESHUTDOWN, BPFSNAP_FAILURE_FORCED,
+				   snap->ranges[i]->start_sect);
 	disarm(snap);
 	end(snap);
 	await_end();
@@ -377,19 +388,24 @@ int bpfsnap_snapshot_extend(const struct bpfsnap_ioc_snap_extend *arg)
 {
 	struct bpfsnap_snapshot *snap = find(arg->id);
 
-	lockdep_assert_held(&bpfsnap_lock);
+	/* Writers may be waiting for it: not for a disk that drains. */
+	lockdep_assert_held(&bpfsnap_list_lock);
 	if (!snap || arg->index >= snap->nr_ranges)
 		return -ENOENT;
 	return bpfsnap_store_extend(snap->ranges[arg->index]->store, arg->limit_bytes);
 }
 
 /* Some of it may be a moment old: nothing is locked. */
-void bpfsnap_snapshot_describe(const struct bpfsnap_range *range, struct bpfsnap_snap_info *info)
+void bpfsnap_snapshot_describe(struct bpfsnap_range *range, struct bpfsnap_snap_info *info)
 {
 	const struct bpfsnap_store *store = range->store;
 
+	/* A disk that has become smaller may grow again, with other content. */
+	if (!bpfsnap_range_has_disk(range))
+		bpfsnap_range_fail(range, -ENODEV, BPFSNAP_FAILURE_DISK_GONE, range->start_sect);
 	*info = range->info;
 	info->error = -READ_ONCE(range->error);
+	info->reason = range->reason;
 	info->failed_sect = range->failed_sect;
 	info->failed_ns = range->failed_ns;
 	info->copied_bytes = (u64)atomic64_read(&range->copied_chunks) << BPFSNAP_CHUNK_SHIFT;

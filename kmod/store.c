@@ -24,6 +24,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
 #include <linux/uio.h>
 #include "bpfsnap.h"
 #include "trace.h"
@@ -173,13 +174,27 @@ int bpfsnap_store_rw(struct bpfsnap_store *store, bool write, u64 slot, struct b
 	return ret;
 }
 
+static bool is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
+static void tell_low(const struct bpfsnap_range *range, u64 left_slots)
+{
+	trace_bpfsnap_low_space(range->origin->dev, range->info.image_minor,
+				left_slots << BPFSNAP_CHUNK_SHIFT);
+	bpfsnap_event_add(BPFSNAP_EVENT_LOW_SPACE, range, 0, left_slots << BPFSNAP_CHUNK_SHIFT);
+}
+
 /* Full: is there still time for somebody to extend it? */
-static bool may_grow(struct bpfsnap_store *store)
+static bool may_grow(struct bpfsnap_store *store, const struct bpfsnap_range *range)
 {
 	lockdep_assert_held(&store->lock);
 	if (!store->is_full) {
 		store->is_full = true;
 		store->full_jiffies = jiffies;
+		if (store->grow_ms)
+			tell_low(range, 0);
 	}
 	if (time_after_eq(jiffies, store->full_jiffies + msecs_to_jiffies(store->grow_ms)))
 		return false;
@@ -212,15 +227,15 @@ static int take_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 	}
 	*ret_slot = store->next_slot;
 	store->next_slot += nr;
-	if (nr)
-		store->is_full = false;
-	else if (!store->is_ending && !list_empty(&store->pending) && !may_grow(store)) {
+	if (!nr && !store->is_ending && !list_empty(&store->pending)) {
 		struct bpfsnap_piece *piece = list_first_entry(&store->pending,
 							       struct bpfsnap_piece, node);
 
-		list_move(&piece->node, batch);
-		store->pending_chunks -= piece->nr_chunks;
-		nr = -ENOSPC;
+		if (!may_grow(store, piece->range)) {
+			list_move(&piece->node, batch);
+			store->pending_chunks -= piece->nr_chunks;
+			nr = -ENOSPC;
+		}
 	}
 	spin_unlock(&store->lock);
 	return nr;
@@ -229,13 +244,38 @@ static int take_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range *range)
 {
 	u64 left_slots = store->nr_slots - store->next_slot;
+	struct kstatfs room;
 
-	if (left_slots >= store->low_slots || store->is_low_told)
+	if (!store->low_slots || store->is_low_told)
+		return;
+	/* A file needs room in its filesystem, too; a look may be a question to a server. */
+	if (!store->bdev && time_after(jiffies, store->looked_jiffies + HZ / 4)) {
+		store->looked_jiffies = jiffies;
+		if (!vfs_statfs(&store->file->f_path, &room))
+			left_slots = min_t(u64, left_slots,
+					   room.f_bavail * room.f_bsize >> BPFSNAP_CHUNK_SHIFT);
+	}
+	if (left_slots >= store->low_slots)
 		return;
 	store->is_low_told = true;
-	trace_bpfsnap_low_space(range->origin->dev, range->info.image_minor,
-				left_slots << BPFSNAP_CHUNK_SHIFT);
-	bpfsnap_event_add(BPFSNAP_EVENT_LOW_SPACE, range, 0, left_slots << BPFSNAP_CHUNK_SHIFT);
+	tell_low(range, left_slots);
+}
+
+/* The filesystem of a file is full: it may have room later.  Return: is the batch to be tried again? */
+static bool put_back(struct bpfsnap_store *store, struct list_head *batch, u32 nr)
+{
+	bool again;
+
+	spin_lock(&store->lock);
+	again = !store->is_ending &&
+		may_grow(store, list_first_entry(batch, struct bpfsnap_piece, node)->range);
+	if (again) {
+		list_splice_init(batch, &store->pending);
+		store->pending_chunks += nr;
+		store->next_slot -= nr;
+	}
+	spin_unlock(&store->lock);
+	return again;
 }
 
 /* The pieces of a batch are in the slots from @slot on, or have failed. */
@@ -247,7 +287,8 @@ static void end_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 
 		list_del(&piece->node);
 		if (error)
-			bpfsnap_range_fail(range, error, error == -ENOSPC ? "storage full" : "storage",
+			bpfsnap_range_fail(range, error, is_full(error) ? BPFSNAP_FAILURE_STORAGE_FULL :
+							  BPFSNAP_FAILURE_STORAGE_WRITE,
 					   range->start_sect + piece->chunk * BPFSNAP_CHUNK_SECT);
 		bpfsnap_index_stored(&range->index, piece->extent, slot);
 		slot += piece->nr_chunks;
@@ -258,7 +299,8 @@ static void end_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 	}
 }
 
-static void store_batch(struct bpfsnap_store *store, struct list_head *batch, u64 slot, u32 nr)
+/* Return: false to try again later. */
+static bool store_batch(struct bpfsnap_store *store, struct list_head *batch, u64 slot, u32 nr)
 {
 	u64 begun_ns = ktime_get_ns();
 	struct bpfsnap_piece *piece;
@@ -269,18 +311,24 @@ static void store_batch(struct bpfsnap_store *store, struct list_head *batch, u6
 		for (i = 0; i < piece->nr_chunks; i++)
 			store->bvecs[n++].bv_page = piece->bvecs[i].bv_page;
 	piece = list_first_entry(batch, struct bpfsnap_piece, node);
-	tell_if_low(store, piece->range);
 	WRITE_ONCE(store->is_busy, true);
+	tell_if_low(store, piece->range);
 	ret = bpfsnap_store_rw(store, true, slot, store->bvecs, nr);
 	WRITE_ONCE(store->is_busy, false);
 	WRITE_ONCE(store->progress_jiffies, jiffies);
 	trace_bpfsnap_stored(piece->range->origin->dev, slot, nr, ktime_get_ns() - begun_ns, ret);
+	if (is_full(ret) && put_back(store, batch, nr))
+		return false;
+	store->is_full = false;
 	end_batch(store, batch, slot, ret);
+	return true;
 }
 
 static void store_work(struct work_struct *work)
 {
 	struct bpfsnap_store *store = container_of(work, struct bpfsnap_store, work);
+	/* Reclaim could wait for a write that waits for us. */
+	unsigned int noio = memalloc_noio_save();
 	LIST_HEAD(batch);
 	u64 slot;
 	int nr;
@@ -288,10 +336,11 @@ static void store_work(struct work_struct *work)
 	while ((nr = take_batch(store, &batch, &slot))) {
 		if (nr < 0)
 			end_batch(store, &batch, 0, nr);
-		else
-			store_batch(store, &batch, slot, nr);
+		else if (!store_batch(store, &batch, slot, nr))
+			break;
 		cond_resched();
 	}
+	memalloc_noio_restore(noio);
 }
 
 void bpfsnap_store_hurry(struct bpfsnap_store *store)
@@ -464,6 +513,7 @@ struct bpfsnap_store *bpfsnap_store_create(struct bpfsnap_snapshot *snap, struct
 	INIT_WORK(&store->work, store_work);
 	INIT_DELAYED_WORK(&store->retry, retry_work);
 	store->progress_jiffies = jiffies;
+	store->looked_jiffies = jiffies - HZ;
 	ret = bioset_init(&store->bios, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
 	if (ret)
 		goto free;

@@ -41,6 +41,7 @@ struct bpfsnap_run {
  * @nr_slots: limit, in chunks, up to @end_slots
  * @next_slot: the first one free
  * @is_low_told: it has been told
+ * @looked_jiffies: when the room in a file's filesystem was last looked at
  * @is_full: nothing could be stored, since @full_jiffies
  * @full_jiffies: see @is_full
  * @is_ending: no piece is stored any more
@@ -73,6 +74,7 @@ struct bpfsnap_store {
 	u64 nr_slots;
 	u64 next_slot;
 	bool is_low_told;
+	unsigned long looked_jiffies;
 	bool is_full;
 	unsigned long full_jiffies;
 	bool is_ending;

@@ -100,6 +100,31 @@ TRACE_EVENT(bpfsnap_hold_end,
 	TP_printk("epoch %u after %llu ns error %d", __entry->epoch, __entry->held_ns, __entry->error)
 );
 
+/* Old content is about to be read: where on the disk, how much. */
+TRACE_EVENT(bpfsnap_copy_begin,
+
+	TP_PROTO(u32 dev, u32 image, u64 sect, u32 nr_sect),
+
+	TP_ARGS(dev, image, sect, nr_sect),
+
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, image)
+		__field(u64, sect)
+		__field(u32, nr_sect)
+	),
+
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->image = image;
+		__entry->sect = sect;
+		__entry->nr_sect = nr_sect;
+	),
+
+	TP_printk("%u:%u image %u sector %llu + %u", MAJOR(__entry->dev), MINOR(__entry->dev),
+		  __entry->image, __entry->sect, __entry->nr_sect)
+);
+
 /* Old content has been read: where on the disk, how much, how long it took. */
 TRACE_EVENT(bpfsnap_copied,
 
@@ -221,7 +246,7 @@ DEFINE_EVENT(bpfsnap_error, bpfsnap_image_error,
 	TP_ARGS(dev, image, sect, error)
 );
 
-/* An attach is refused, or a snapshot in one of the steps of enum bpfsnap_step. */
+/* An attach or a detach is refused, or a snapshot in one of the steps of enum bpfsnap_step. */
 TRACE_EVENT(bpfsnap_refused,
 
 	TP_PROTO(u32 dev, u32 step, int error),

@@ -38,14 +38,16 @@ static const struct cli_command commands[] = {
 	{ "epoch", "list", cmd_epoch_list, "DEV",
 	  "Say how much the latest epochs changed on a disk." },
 	{ "snapshot", "create", cmd_snapshot_create,
-	  "DEV... [--storage DIR|DEV] [--set-aside] [--limit SIZE] [--memory SIZE] [--writable] [--timeout MS]"
-	  " [--checkpoint NAME]",
+	  "DEV... [--storage DIR|DEV] [--set-aside] [--limit SIZE] [--memory SIZE] [--low SIZE]"
+	  " [--grow MS] [--writable] [--timeout MS] [--checkpoint NAME]",
 	  "Take a snapshot of all devices at one instant.\n"
 	  "--storage DIR|DEV    where old content is kept; on a device of the snapshot only\n"
 	  "                     with --limit\n"
 	  "--set-aside          write a file of --limit there first, and store in its blocks\n"
 	  "--limit SIZE         most old content of each device\n"
 	  "--memory SIZE        most old content in memory, on its way there (64M)\n"
+	  "--low SIZE           tell when the storage has less left (a tenth)\n"
+	  "--grow MS            how long a full storage waits to be extended (0)\n"
 	  "--writable           images take writes\n"
 	  "--timeout MS         longest time for which writes may be held (5000)\n"
 	  "--checkpoint NAME    remember the instant under a name" },
@@ -54,8 +56,9 @@ static const struct cli_command commands[] = {
 	{ "snapshot", "extend", cmd_snapshot_extend, "ID LIMIT [--device DEV]",
 	  "Let a storage take more old content: LIMIT in all, no less than before.\n"
 	  "--device DEV         of the snapshot: its storage; that of the first one if not given" },
-	{ "snapshot", "destroy", cmd_snapshot_destroy, "ID",
-	  "End a snapshot." },
+	{ "snapshot", "destroy", cmd_snapshot_destroy, "ID [--force]",
+	  "End a snapshot.\n"
+	  "--force              although an image is open or mounted: who uses it gets errors" },
 	{ "checkpoint", "list", cmd_checkpoint_list, "[DEV]",
 	  "List the checkpoints." },
 	{ "checkpoint", "commit", cmd_checkpoint_commit, "DEV NAME --since EPOCH --generation UUID",

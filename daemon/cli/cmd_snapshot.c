@@ -15,12 +15,15 @@ static const struct column columns[] = {
 	{ "SINCE",	"since",	COLUMN_COUNT, false },
 	{ "STATE",	"state",	COLUMN_TEXT, false },
 	{ "ERROR",	"error",	COLUMN_TEXT, false },
+	{ "FAILURE",	"failure",	COLUMN_TEXT, true },
+	{ "FAILED",	"failed_ns",	COLUMN_TIME, true },
 	{ "COPIED",	"copied_bytes",	COLUMN_BYTES, false },
 	{ "STORED",	"stored_bytes",	COLUMN_BYTES, true },
 	{ "LIMIT",	"limit_bytes",	COLUMN_BYTES, true },
 	{ "MEMORY",	"memory_bytes",	COLUMN_BYTES, true },
 	{ "CREATED",	"created_ns",	COLUMN_TIME, false },
 	{ "HOLD",	"hold_ns",	COLUMN_DURATION, true },
+	{ "FROZEN",	"frozen_ns",	COLUMN_DURATION, true },
 	{ "GENERATION",	"generation",	COLUMN_TEXT,	true },
 	{ "REASON",	"reason",	COLUMN_TEXT,	true },
 	{ "GATE",	"gate_bios",	COLUMN_COUNT,	true },
@@ -60,7 +63,7 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL, *rows = NULL;
 	const char *storage = NULL, *checkpoint = NULL;
-	struct arg_number timeout_ms = {}, limit = {}, memory = {};
+	struct arg_number timeout_ms = {}, limit = {}, memory = {}, low = {}, grow_ms = {};
 	bool writable = false, set_aside = false;
 	const struct arg_option options[] = {
 		{ "storage",	ARG_STRING,	&storage },
@@ -69,6 +72,8 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 		{ "checkpoint",	ARG_STRING,	&checkpoint },
 		{ "limit",	ARG_SIZE,	&limit },
 		{ "memory",	ARG_SIZE,	&memory },
+		{ "low",	ARG_SIZE,	&low },
+		{ "grow",	ARG_NUMBER,	&grow_ms },
 		{ "writable",	ARG_FLAG,	&writable },
 		{}
 	};
@@ -93,6 +98,10 @@ int cmd_snapshot_create(struct cli *cli, int argc, char **argv)
 		member_add_number(parameters, "limit", limit.value);
 	if (memory.given)
 		member_add_number(parameters, "memory", memory.value);
+	if (low.given)
+		member_add_number(parameters, "low", low.value);
+	if (grow_ms.given)
+		member_add_number(parameters, "grow_ms", grow_ms.value);
 	if (set_aside)
 		json_object_object_add(parameters, "set_aside", json_object_new_boolean(true));
 	if (writable)
@@ -164,15 +173,22 @@ int cmd_snapshot_extend(struct cli *cli, int argc, char **argv)
 int cmd_snapshot_destroy(struct cli *cli, int argc, char **argv)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
+	bool force = false;
+	const struct arg_option options[] = {
+		{ "force",	ARG_FLAG,	&force },
+		{}
+	};
 	struct json_object *parameters;
 	char **args;
 	int r;
 
-	r = args_parse(cli, argc, argv, NULL, 1, 1, &args);
+	r = args_parse(cli, argc, argv, options, 1, 1, &args);
 	if (r < 0)
 		return r;
 	parameters = json_object_new_object();
 	member_add_string(parameters, "snapshot", args[0]);
+	if (force)
+		json_object_object_add(parameters, "force", json_object_new_boolean(true));
 	r = cli_call(cli, "DestroySnapshot", parameters, &reply);
 	if (r == 0 && cli->json)
 		output_json(reply, true);

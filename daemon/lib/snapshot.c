@@ -23,6 +23,8 @@ static const struct field device_fields[] = {
 	OF("stored_bytes", NUMBER, stored_bytes),
 	OF("limit_bytes", NUMBER, limit_bytes),
 	OF("state", UNCERTAIN, is_uncertain),
+	OF("failure", STRING_OR_NULL, failure),
+	OF("failed_ns", NUMBER_OR_ZERO, failed_ns),
 };
 #undef OF
 
@@ -42,6 +44,7 @@ static const struct field snapshot_fields[] = {
 	OF("lease_s", NUMBER_OR_ZERO, lease_s),
 	OF("expires_ns", NUMBER_OR_ZERO, expires_ns),
 	OF("bound", BOOL_OR_FALSE, bound),
+	OF("frozen_ns", NUMBER_OR_ZERO, frozen_ns),
 };
 #undef OF
 
@@ -99,6 +102,11 @@ int bpfsnap_snapshot_create(struct bpfsnap *bpfsnap, const struct bpfsnap_snapsh
 		put_number(o, "lease_s", options.lease_s);
 		put_true(o, "bound", options.bound);
 		put_true(o, "confirmed", options.confirmed);
+		if (options.low_bytes == UINT64_MAX)
+			json_object_object_add(o, "low", json_object_new_int64(0));
+		else
+			put_number(o, "low", options.low_bytes);
+		put_number(o, "grow_ms", options.grow_ms);
 		put_true(o, "set_aside", options.flags & BPFSNAP_SNAPSHOT_SET_ASIDE);
 	}
 	return kind_call(bpfsnap, BPFSNAP_INTERFACE ".CreateSnapshot", o, "snapshot",
@@ -147,6 +155,16 @@ int bpfsnap_snapshot_destroy(struct bpfsnap *bpfsnap, const char *snapshot,
 {
 	return handle_call(bpfsnap, BPFSNAP_INTERFACE ".DestroySnapshot",
 			   one_text("snapshot", snapshot), NULL, ret_error);
+}
+
+int bpfsnap_snapshot_destroy_forced(struct bpfsnap *bpfsnap, const char *snapshot,
+				    struct bpfsnap_error **ret_error)
+{
+	struct json_object *o = one_text("snapshot", snapshot);
+
+	if (o)
+		put_true(o, "force", true);
+	return handle_call(bpfsnap, BPFSNAP_INTERFACE ".DestroySnapshot", o, NULL, ret_error);
 }
 
 int bpfsnap_lease_renew(struct bpfsnap *bpfsnap, const char *snapshot, uint64_t lease_s,

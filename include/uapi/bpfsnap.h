@@ -9,9 +9,9 @@
  *             a partition is a range of sectors of its disk's origin.
  *   snapshot  one instant of one or more ranges of attached disks.  While it
  *             is held, the first overwrite of each 4 KiB chunk of a range is
- *             preceded by a copy of the old content into the range's storage
- *             file, and each range has a read-only image block device that
- *             shows the instant.
+ *             preceded by a copy of the old content into the range's storage,
+ *             and each range has an image block device that shows the instant
+ *             (and takes writes, with BPFSNAP_SNAP_WRITABLE).
  *
  * How SNAP_CREATE finds one instant for all of its ranges:
  *
@@ -26,12 +26,11 @@
  *   5. copy-on-write is armed for all ranges, the gates open, the filesystems
  *      thaw.
  *
- * Steps 2 to 5 have one deadline, @timeout_ms.  Freezing may take that long
- * besides: filesystems are thawed, and the call fails, twice @timeout_ms after its
- * beginning at the latest.  Whatever fails, everything done so far is undone before
- * the call returns, and @failed_step with @failed_index say where it ended.  Only
- * the epoch may have moved: blocks are then marked later than need be, which
- * reports too much, never too little.
+ * All steps have one deadline, @timeout_ms from the beginning of the first: then
+ * filesystems are thawed, gates opened, and the call fails.  Whatever fails, everything
+ * done so far is undone before the call returns, and @failed_step with @failed_index
+ * say where it ended.  Only the epoch may have moved: blocks are then marked later than
+ * need be, which reports too much, never too little.
  *
  * All calls need CAP_SYS_ADMIN.  Reserved fields and unknown flags must be 0
  * (EINVAL).  Device numbers are passed as major and minor.  Sectors are of
@@ -44,7 +43,7 @@
 #include <linux/ioctl.h>
 
 #define BPFSNAP_CONTROL_NAME	"bpfsnap-control"
-#define BPFSNAP_IOC_ABI		2
+#define BPFSNAP_IOC_ABI		3
 
 /* Unit of copy-on-write, counted from the start of the snapshot's range. */
 #define BPFSNAP_CHUNK_SHIFT	12
@@ -77,6 +76,25 @@ enum {
 	 * the snapshot itself its blocks read as zeros in the image, and are not tracked.
 	 */
 	BPFSNAP_STORE_PINNED	= 1 << 0,
+};
+
+/* Flags of SNAP_DESTROY. */
+enum {
+	/* Although images are open: their openers get errors from now on, and nothing else. */
+	BPFSNAP_DESTROY_FORCE	= 1 << 0,
+};
+
+/* Why a range failed. */
+enum bpfsnap_failure {
+	BPFSNAP_FAILURE_NONE		= 0,	/* it has not */
+	BPFSNAP_FAILURE_STORAGE_FULL	= 1,	/* no room for old content */
+	BPFSNAP_FAILURE_STORAGE_WRITE	= 2,	/* old content could not be stored */
+	BPFSNAP_FAILURE_STORAGE_READ	= 3,	/* what was stored could not be read */
+	BPFSNAP_FAILURE_STORAGE_HANGS	= 4,	/* no write to it ended for 30 s, writers waiting */
+	BPFSNAP_FAILURE_NO_MEMORY	= 5,	/* for old content, for 30 s */
+	BPFSNAP_FAILURE_DISK_READ	= 6,	/* old content could not be read */
+	BPFSNAP_FAILURE_DISK_GONE	= 7,	/* the disk, its medium, or the range's end */
+	BPFSNAP_FAILURE_FORCED		= 8,	/* destroyed although its image was open */
 };
 
 /* Where a SNAP_CREATE ended that did not succeed. */
@@ -146,14 +164,15 @@ struct bpfsnap_ioc_detach {
  * @start_sect: in, first sector of the range on the disk
  * @nr_sect: in, length of the range; the size of its image
  * @limit_bytes: in, most old content that the storage takes, 0 for as much as there is room
- * @low_bytes: in, send BPFSNAP_EVENT_LOW_SPACE when less is left of it, 0 for never
+ * @low_bytes: in, send BPFSNAP_EVENT_LOW_SPACE when less is left of it, or of the room in
+ *             the filesystem of a file, 0 for never
  * @store_fd: in, storage, open for reading and writing: an empty regular file (O_DIRECT
  *            if its filesystem can), on no disk of the snapshot; or a block device that
  *            nobody uses, which is overwritten; or a file as BPFSNAP_STORE_PINNED says.
  *            Ranges that name the same file share it; limits are those of the first
  * @store_flags: in, BPFSNAP_STORE_*
- * @grow_ms: in, up to BPFSNAP_MAX_GROW_MS; how long a full storage waits to be extended
- *           before it fails its ranges
+ * @grow_ms: in, up to BPFSNAP_MAX_GROW_MS; how long a full storage waits to be extended,
+ *           or for its filesystem to have room, before it fails its ranges
  * @reserved: in, 0
  * @image_major: out, of the image block device
  * @image_minor: out, of the image block device
@@ -200,13 +219,14 @@ struct bpfsnap_dev {
  * @freeze: in, pointer to @nr_freeze of struct bpfsnap_dev
  * @nr_devices: in, 1 to BPFSNAP_MAX_DEVICES
  * @nr_freeze: in, 0 to BPFSNAP_MAX_FREEZE
- * @timeout_ms: in, 1 to BPFSNAP_MAX_TIMEOUT_MS; longest hold of the writes
+ * @timeout_ms: in, 1 to BPFSNAP_MAX_TIMEOUT_MS; longest freeze and hold of the writes
  * @epoch: in, the epoch that starts with the snapshot
  * @memory_bytes: in, most memory for old content on its way to the storage, 0 for
  *                64 MiB; writers wait at the limit.  At least 1 MiB
  * @flags: in, BPFSNAP_SNAP_*
  * @reserved: in, 0
  * @hold_ns: out, how long writes were held, gates closed to gates open
+ * @frozen_ns: out, how long filesystems were frozen, first freeze to thaw; 0 without any
  * @failed_step: out, enum bpfsnap_step
  * @failed_index: out, index into @devices or, for STEP_FREEZE, into @freeze
  *
@@ -234,6 +254,7 @@ struct bpfsnap_ioc_snap_create {
 	__u32 flags;
 	__u32 reserved;
 	__u64 hold_ns;
+	__u64 frozen_ns;
 	__u32 failed_step;
 	__u32 failed_index;
 };
@@ -258,7 +279,7 @@ struct bpfsnap_ioc_snap_extend {
 /**
  * struct bpfsnap_ioc_snap_destroy - end a snapshot and its images
  * @id: in, of the snapshot
- * @flags: in, 0
+ * @flags: in, BPFSNAP_DESTROY_*
  * @reserved: in, 0
  *
  * Errors: ENOENT no such snapshot; EBUSY an image is open.  If a storage hangs, the call
@@ -279,13 +300,14 @@ struct bpfsnap_ioc_snap_destroy {
  * @nr_sect: length of the range
  * @created_ns: wall clock time of the instant, ns since 1970
  * @hold_ns: how long writes were held for it
+ * @frozen_ns: how long filesystems were frozen for it
  * @epoch: the epoch that started with the snapshot
  * @error: 0, or the errno for which this image failed, for good
  * @image_major: of the image block device
  * @image_minor: of the image block device
  * @flags: BPFSNAP_SNAP_*
- * @reserved: 0
- * @failed_sect: with @error, sector of the disk that was about to be overwritten
+ * @reason: with @error, enum bpfsnap_failure
+ * @failed_sect: with @error, sector of the disk that was about to be overwritten or read
  * @failed_ns: with @error, when, ns since 1970
  * @copied_bytes: old content kept so far
  * @memory_bytes: of the whole snapshot, old content that is not stored yet
@@ -309,12 +331,13 @@ struct bpfsnap_snap_info {
 	__u64 nr_sect;
 	__u64 created_ns;
 	__u64 hold_ns;
+	__u64 frozen_ns;
 	__u32 epoch;
 	__u32 error;
 	__u32 image_major;
 	__u32 image_minor;
 	__u32 flags;
-	__u32 reserved;
+	__u32 reason;
 	__u64 failed_sect;
 	__u64 failed_ns;
 	__u64 copied_bytes;
@@ -363,7 +386,8 @@ struct bpfsnap_ioc_list {
 /* Kinds of events. */
 enum {
 	BPFSNAP_EVENT_FAILED	= 1,	/* an image failed; value: sector of the disk */
-	BPFSNAP_EVENT_LOW_SPACE	= 2,	/* a storage fills up; value: bytes left */
+	/* A storage fills up; value: bytes left.  With 0 it is full, and waits for @grow_ms. */
+	BPFSNAP_EVENT_LOW_SPACE	= 2,
 };
 
 /**
@@ -377,6 +401,8 @@ enum {
  * @minor: of the whole disk
  * @image_major: of the image block device
  * @image_minor: of the image block device
+ * @reason: with @error, enum bpfsnap_failure
+ * @reserved: 0
  * @value: see the kinds
  */
 struct bpfsnap_event {
@@ -389,6 +415,8 @@ struct bpfsnap_event {
 	__u32 minor;
 	__u32 image_major;
 	__u32 image_minor;
+	__u32 reason;
+	__u32 reserved;
 	__u64 value;
 };
 

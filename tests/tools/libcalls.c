@@ -194,6 +194,8 @@ static void snapshot(const char *name, const char *storage)
 {
 	struct bpfsnap_snapshot_options options = BPFSNAP_INIT(options);
 	struct bpfsnap_snapshot *taken = NULL, *seen = NULL, *again = NULL, **all = NULL;
+	char byte;
+	int fd;
 
 	options.devices = &name;
 	options.nr_devices = 1;
@@ -203,6 +205,8 @@ static void snapshot(const char *name, const char *storage)
 	options.limit_bytes = 8 << 20;
 	options.key = "libcalls";
 	options.lease_s = 600;
+	options.low_bytes = UINT64_MAX;
+	options.grow_ms = 1000;
 	is_true(bpfsnap_snapshot_create(b, &options, &taken, &e) == 0 && taken->nr_devices == 1 &&
 		taken->writable && !taken->devices[0]->is_uncertain && !taken->devices[0]->error,
 		"take a snapshot");
@@ -217,7 +221,10 @@ static void snapshot(const char *name, const char *storage)
 		"ask for it again by its key");
 	extend(taken->snapshot, name);
 	image(taken, name);
-	is_true(bpfsnap_snapshot_destroy(b, taken->snapshot, &e) == 0, "destroy a snapshot");
+	fd = bpfsnap_image_open(b, taken->snapshot, NULL, NULL, &e);
+	is_true(bpfsnap_snapshot_destroy_forced(b, taken->snapshot, &e) == 0, "destroy a snapshot in use");
+	is_true(fd >= 0 && pread(fd, &byte, 1, 0) < 0, "by force");
+	close(fd);
 	bpfsnap_snapshot_free(again);
 	is_true(bpfsnap_snapshot_destroy(b, taken->snapshot, &e) == -ENOENT &&
 		bpfsnap_error_reason(e) == BPFSNAP_REASON_SNAPSHOT_NOT_FOUND, "once");
