@@ -15,6 +15,7 @@
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
+#include "unfit.h"
 #include "view.h"
 
 enum {
@@ -49,8 +50,11 @@ static bool has_module(const struct daemon *daemon)
 
 static int explain_attach(const struct device *d, int error, struct fault *fault)
 {
-	const char *why = NULL;
+	const char *why = unfit_why(d->disk_key, error);
 
+	if (why)
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
+				    "%s cannot be attached: %s.", d->disk_name, why);
 	switch (-error) {
 	case ENODEV:
 		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->disk_name,
@@ -62,24 +66,13 @@ static int explain_attach(const struct device *d, int error, struct fault *fault
 	case EBUSY:
 		return fault_device(fault, REASON_DEVICE_BUSY, d->disk_name,
 				    "A snapshot holds a range of %s.", d->disk_name);
-	case EROFS:
-		why = "it is read-only";
-		break;
-	case ENOSPC:
-		why = "it has no size";
-		break;
-	case EOPNOTSUPP:
-		why = "it is zoned or DAX, or has inline encryption or an integrity profile, or its driver takes writes that nobody sees (brd, zram and pmem before Linux 6.3) or does not account them";
-		break;
 	case EINVAL:
-		why = "the kernel module does not take such a device";
-		break;
-	default:
-		return fault_system(fault, "attach", error, "%s could not be attached: %s.",
-				    d->disk_name, strerror(-error));
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
+				    "%s cannot be attached: the kernel module does not take such a device.",
+				    d->disk_name);
 	}
-	return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->disk_name,
-			    "%s cannot be attached: %s.", d->disk_name, why);
+	return fault_system(fault, "attach", error, "%s could not be attached: %s.", d->disk_name,
+			    strerror(-error));
 }
 
 /* A gate that is there already has no history behind it: nothing tracked the disk. */

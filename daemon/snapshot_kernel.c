@@ -24,6 +24,7 @@
 #include "stack.h"
 #include "storage.h"
 #include "tracker.h"
+#include "unfit.h"
 
 enum {
 	LOW_PART = 10,	/* of what there is: told of when less is left */
@@ -190,6 +191,34 @@ static int explain_store(const struct snapshot_plan *plan, const struct device *
 			     path, why);
 }
 
+/* What was fit to be attached may have become something else since. */
+static int explain_origin(const struct device *d, int error, struct fault *fault)
+{
+	const char *why = unfit_why(d->disk_key, error);
+
+	if (why)
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->name,
+				    "No snapshot of %s can be taken: %s.", d->disk_name, why);
+	switch (-error) {
+	case ENODEV:
+		if (!has_gate(d->disk_key))
+			return fault_device(fault, REASON_NOT_ATTACHED, d->name,
+					    "%s is not attached any more.", d->disk_name);
+		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->name, "%s is gone.",
+				    d->disk_name);
+	case ERANGE:
+		return fault_device(fault, REASON_DEVICE_CHANGED, d->name,
+				    "%s has fewer sectors by now than a snapshot of %s takes.",
+				    d->disk_name, d->name);
+	case EINVAL:
+		return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->name,
+				    "%s does not begin and end with logical blocks of %s.", d->name,
+				    d->disk_name);
+	}
+	return fault_system(fault, "origin", error, "The kernel module does not take %s: %s.",
+			    d->disk_name, strerror(-error));
+}
+
 /* What the kernel's refusal means; the step tells which list the index belongs to. */
 static int explain(const struct bpfsnap_ioc_snap_create *create, const struct snapshot_plan *plan,
 		   int error, struct fault *fault)
@@ -202,13 +231,7 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 	case BPFSNAP_STEP_NONE:
 		break;
 	case BPFSNAP_STEP_ORIGIN:
-		if (error == -ERANGE)
-			return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->name,
-					    "%s ends beyond the end that %s had when it was attached.",
-					    d->name, d->disk_name);
-		return fault_device(fault, REASON_NOT_ATTACHED, d->name,
-				    "The kernel module does not take %s: %s.", d->disk_name,
-				    strerror(-error));
+		return explain_origin(d, error, fault);
 	case BPFSNAP_STEP_STORE:
 		return explain_store(plan, d, error, fault);
 	case BPFSNAP_STEP_IMAGE:

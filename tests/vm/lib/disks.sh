@@ -193,11 +193,11 @@ make_slow_null_blk() {
 	await_node "/dev/nullb$name"
 }
 
-# make_scsi SIZE_MIB - a SCSI disk in memory; there is only one.
+# make_scsi SIZE_MIB [PARAMETER=VALUE...] - a SCSI disk in memory; there is only one.
 make_scsi() {
 	local tries=50 names=()
 	modprobe sd_mod
-	modprobe scsi_debug "dev_size_mb=$1"
+	modprobe scsi_debug "dev_size_mb=$1" "${@:2}"
 	cleanup_fn eval 'for i in 1 2 3 4 5; do rmmod scsi_debug && break; sleep 1; done'
 	until [ -e "${names[0]:-}" ]; do
 		names=(/sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block/*)
