@@ -7,7 +7,8 @@
  *                 pass block_bio_queue unseen and block_bio_remap not at all.  A disk that takes
  *                 requests shows them at block_rq_issue.
  * md above        the same, but for block_bio_remap; levels that are not known here are doubted.
- * multipath above its clones are requests, not bios: where the gate is what tells.
+ * multipath above its clones are requests, not bios: where the gate is what tells.  None but
+ *                 multipath takes requests in the device mapper, and it can do with bios, too.
  */
 #include "reach.h"
 
@@ -22,14 +23,6 @@ static bool is_text(uint32_t key, const char *file, const char *text)
 	char line[64];
 
 	return sysfs_string(key, file, line, sizeof(line)) == 0 && strcmp(line, text) == 0;
-}
-
-static bool begins_with(uint32_t key, const char *file, const char *text)
-{
-	char line[160];
-
-	return sysfs_string(key, file, line, sizeof(line)) == 0 &&
-	       strncmp(line, text, strlen(text)) == 0;
 }
 
 static void say(struct reach *reach, uint32_t doubts, const char *sentence)
@@ -94,9 +87,11 @@ static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
 		if (!is_gated && !reach->takes_requests && !is_known_level(holder))
 			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
 			    "An md array of an unknown level writes to it.");
-	} else if (is_gated && begins_with(holder, "dm/uuid", "mpath-")) {
-		say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
-		    "It is a path of a multipath device, whose writes pass no gate: attach that device.");
+	} else if (sysfs_has(holder, "dm") && sysfs_has(holder, "mq")) {
+		reach->path_of = holder;
+		if (is_gated)
+			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
+			    "It is a path of a multipath device, whose writes pass no gate: attach that device.");
 	}
 }
 

@@ -20,6 +20,7 @@
  * @counts_inflight: the kernel counts what is in flight
  * @is_mapped: a device of the device mapper, which can be flushed
  * @has_resender: a driver stands on it that may send on bios as it got them
+ * @path_of: the multipath device that sends it requests, which pass no gate; 0 if there is none
  * @doubts: bits of enum bpfsnap_uncertain that its kind alone gives reason for
  * @text: these reasons as sentences; empty if there are none
  */
@@ -31,6 +32,7 @@ struct reach {
 	bool counts_inflight;
 	bool is_mapped;
 	bool has_resender;
+	uint32_t path_of;
 	uint32_t doubts;
 	char text[512];
 };

@@ -21,6 +21,7 @@
 #include "kctl.h"
 #include "kload.h"
 #include "log.h"
+#include "reach.h"
 #include "stack.h"
 #include "storage.h"
 #include "tracker.h"
@@ -52,6 +53,20 @@ static struct tracker *tracker_of(void *ctx)
 	return ((struct snapshot_kernel *)ctx)->tracker;
 }
 
+/* What it is sent past its gate would be in the image. */
+static int check_holders(const struct device *d, struct fault *fault)
+{
+	char above[DEVICE_NAME_MAX];
+	struct reach reach;
+
+	reach_look(d->disk_key, true, &reach);
+	if (!reach.path_of)
+		return 0;
+	return fault_device(fault, REASON_DEVICE_UNSUPPORTED, d->name,
+			    "%s is a path of the multipath device %s, whose writes pass no gate: attach that device, and take the snapshot of it.",
+			    d->disk_name, device_name(reach.path_of, above, sizeof(above)));
+}
+
 static int op_resolve(void *ctx, const char *path, struct device *ret_device, struct fault *fault)
 {
 	struct tracker *tracker = tracker_of(ctx);
@@ -75,7 +90,7 @@ static int op_resolve(void *ctx, const char *path, struct device *ret_device, st
 		return fault_device(fault, REASON_NOT_ATTACHED, ret_device->name,
 				    "%s is tracked, but the kernel module has no gate before it: detach and attach it again.",
 				    ret_device->disk_name);
-	return 0;
+	return check_holders(ret_device, fault);
 }
 
 static int op_is_above(void *ctx, const struct device *upper, const struct device *lower,

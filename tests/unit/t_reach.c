@@ -198,14 +198,39 @@ static void test_multipath(void **state)
 {
 	struct reach reach;
 
-	put("block/dm-0/dm/uuid", "LVM-x\n");
+	put("block/dm-0/dm/uuid", "mpath-3600\n");
 	hold("vda", "dm-0");
-	assert_int_equal(doubts(VDA, true), 0);
+	assert_int_equal(doubts(VDA, true), 0);		/* it sends bios */
 	reach_look(VDA, false, &reach);
 	assert_false(reach.has_resender);
-	put("block/dm-0/dm/uuid", "mpath-3600\n");
+	assert_int_equal(reach.path_of, 0);
+	put("block/dm-0/mq/0/x", "");
 	assert_int_equal(doubts(VDA, true), BPFSNAP_UNCERTAIN_UNSEEN);
+	reach_look(VDA, true, &reach);
+	assert_int_equal(reach.path_of, DM0);
 	assert_int_equal(doubts(VDA, false), 0);	/* on_issue sees its requests */
+	reach_look(DM0, true, &reach);
+	assert_int_equal(reach.path_of, 0);
+}
+
+/* The paths of some are partitions; a disk of requests that is no mapped one is no multipath. */
+static void test_multipath_partition(void **state)
+{
+	struct reach reach;
+
+	put("block/vda/vda1/partition", "1\n");
+	put("block/vda/vda1/dev", "254:1\n");
+	put("block/vda/vda1/holders/x", "");
+	link_to("dev/block/254:1", "../../block/vda/vda1");
+	put("block/md0/mq/0/x", "");
+	link_to("block/vda/vda1/holders/md0", "../../../md0");
+	reach_look(VDA, true, &reach);
+	assert_int_equal(reach.path_of, 0);
+	put("block/dm-0/dm/uuid", "mpath-3600\n");
+	put("block/dm-0/mq/0/x", "");
+	link_to("block/vda/vda1/holders/dm-0", "../../../dm-0");
+	reach_look(VDA, true, &reach);
+	assert_int_equal(reach.path_of, DM0);
 }
 
 int main(void)
@@ -218,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bcache_clones, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_md, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_multipath, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_multipath_partition, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

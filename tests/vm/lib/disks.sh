@@ -86,6 +86,20 @@ make_linear() {
 	await_node "/dev/mapper/$name"
 }
 
+# make_multipath DEVICE [FEATURES] - with this one path: it sends its path requests, or bios if
+# FEATURES are "2 queue_mode bio".
+make_multipath() {
+	local name
+	modprobe -a dm_multipath dm_round_robin
+	name=$(free_name multipath /dev/mapper)
+	cleanup_fn rm -f "/dev/mapper/$name"
+	dmsetup create "$name" -u "mpath-$name" --table \
+		"0 $(blockdev --getsz "$1") multipath ${2:-0} 0 1 1 round-robin 0 1 1 $1 1"
+	cleanup_fn dmsetup remove --retry "$name"
+	dmsetup mknodes "$name"
+	await_node "/dev/mapper/$name"
+}
+
 # make_md LEVEL DEVICE... - an array that has not to be synchronized first.
 make_md() {
 	local level=$1 device
