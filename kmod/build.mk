@@ -10,7 +10,7 @@ module: ## the kernel module for KDIR
 	$(Q)test -n "$(KRELEASE)" || { echo "no kernel headers in KDIR=$(KDIR)"; exit 1; }
 	$(Q)mkdir -p $(B)/kmod/$(KRELEASE)
 	$(Q)cp -rsf $(CURDIR)/kmod/. $(B)/kmod/$(KRELEASE)/
-	$(Q)$(KMOD_RUN) $(MAKE) -s -C $(KDIR) M=$(abspath $(B)/kmod/$(KRELEASE)) BPFSNAP_INCLUDE=$(CURDIR)/include \
+	$(Q)$(KMOD_RUN) $(MAKE) $(if $(filter 1,$(V)),,-s) -C $(KDIR) M=$(abspath $(B)/kmod/$(KRELEASE)) BPFSNAP_INCLUDE=$(CURDIR)/include \
 		BPFSNAP_VERSION=$(VERSION) $(KMOD_FLAGS) modules
 
 # What DKMS builds the module from, where it is used.

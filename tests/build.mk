@@ -5,12 +5,17 @@ KERNELS	?= 6.1 6.12
 VM	:= tests/vm
 SCENARIOS ?= $(sort $(wildcard $(VM)/scenarios/*))
 
+# A warning is an error here, where somebody mends it, and none where a user's DKMS builds the
+# module.  The kernels' own headers have none.
+LAB_FLAGS := W=1 KCFLAGS=-Werror
+
 # The module for each kernel of the laboratory, and what tests load beside it.
 vm-modules: ## the module for every kernel of KERNELS
 	$(Q)set -e; for k in $(KERNELS); do \
 		kdir=$$($(VM)/fetch --print KDIR $$k); \
 		run=$$($(VM)/fetch --print RUN $$k); \
-		$(MAKE) --no-print-directory module lab-module KDIR=$$kdir KMOD_RUN="$$run"; \
+		$(MAKE) --no-print-directory module lab-module KDIR=$$kdir KMOD_RUN="$$run" \
+			KMOD_FLAGS="$(LAB_FLAGS) $(KMOD_FLAGS)"; \
 	done
 
 lab-module:
@@ -18,7 +23,12 @@ lab-module:
 	$(Q)mkdir -p $(B)/lab/$(KRELEASE)
 	$(Q)cp -rsf $(CURDIR)/$(VM)/modules/. $(B)/lab/$(KRELEASE)/
 	$(Q)ln -sfn $(CURDIR)/kmod/compat $(B)/lab/$(KRELEASE)/compat
-	$(Q)$(KMOD_RUN) $(MAKE) -s -C $(KDIR) M=$(abspath $(B)/lab/$(KRELEASE)) modules
+	$(Q)$(KMOD_RUN) $(MAKE) -s -C $(KDIR) M=$(abspath $(B)/lab/$(KRELEASE)) $(KMOD_FLAGS) modules
+
+# Not of the headers of 7.x, which sparse can't read.
+sparse: ## what sparse says about the module
+	$(Q)$(MAKE) --no-print-directory module V=1 KDIR=$$($(VM)/fetch --print KDIR 6.12) \
+		KMOD_FLAGS="$(LAB_FLAGS) C=2 CF=-D__CHECK_ENDIAN__"
 
 # A tool is one file, or a folder of files that may talk to the daemon.
 TOOL_FOLDERS := $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard tests/tools/*/))))
@@ -142,7 +152,7 @@ shell: all vm-modules tools ## a shell in a VM of the first of KERNELS with ever
 
 -include tests/fuzz/build.mk
 
-.PHONY: vm-modules lab-module tools bench bench-bpf bench-wall bench-native bench-profile bench-selftest torture
+.PHONY: vm-modules lab-module sparse tools bench bench-bpf bench-wall bench-native bench-profile bench-selftest torture
 -include $(wildcard $(B)/tests/bpf/*.d $(B)/tests/tools/*.d $(B)/tests/tools/*/*.d)
 
 RELEASES ?= bookworm trixie

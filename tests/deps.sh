@@ -15,7 +15,7 @@ libkmod-dev libblkid-dev libmount-dev libdevmapper-dev libsystemd-dev'
 MODULE='pahole'
 
 # To test without a virtual machine.
-TEST='libcmocka-dev jq netcat-openbsd shellcheck groff-base git bpftrace bmap-tools
+TEST='libcmocka-dev jq netcat-openbsd shellcheck sparse groff-base git bpftrace bmap-tools
  python3-prometheus-client'
 
 # To build and check Debian packages.
