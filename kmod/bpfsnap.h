@@ -426,7 +426,7 @@ void bpfsnap_gate_read(struct bpfsnap_origin *origin, struct llist_node *read);
 /**
  * bpfsnap_gate_report() - sectors have changed without a bio that was seen
  *
- * Waits while the gate is closed.  Context: process, may sleep, bpfsnap_lock not held.
+ * Context: process, may sleep, bpfsnap_lock held and the gate open: nobody else closes it then.
  */
 void bpfsnap_gate_report(struct bpfsnap_origin *origin, sector_t sect, sector_t nr_sect);
 
