@@ -482,7 +482,9 @@ bool bpfsnap_first_of_disk(const struct bpfsnap_snapshot *snap, u32 i);
  */
 int bpfsnap_range_make(struct bpfsnap_snapshot *snap, const struct bpfsnap_ioc_snap_create *arg,
 		       const struct bpfsnap_snap_device *device, u32 *ret_step);
-void bpfsnap_range_free(struct bpfsnap_range *range);
+
+/* Gives back what it has, but for itself. */
+void bpfsnap_range_leave(struct bpfsnap_range *range);
 
 /* Is there a disk of which both have ranges? */
 bool bpfsnap_share_disk(const struct bpfsnap_snapshot *a, const struct bpfsnap_snapshot *b);
@@ -577,24 +579,11 @@ static inline bool bpfsnap_range_has_disk(const struct bpfsnap_range *range)
 	       get_capacity(disk) >= range->start_sect + range->nr_sect;
 }
 
-/* image.c: the image block devices */
-int bpfsnap_image_init(void);
-void bpfsnap_image_exit(void);
-int bpfsnap_image_create(struct bpfsnap_range *range);
-int bpfsnap_image_publish(struct bpfsnap_range *range);
-bool bpfsnap_image_end(struct bpfsnap_range *range, bool force);
-void bpfsnap_image_unend(struct bpfsnap_range *range);
-void bpfsnap_image_destroy(struct bpfsnap_range *range);
-
-/* sysfs.c: what an image's directory in /sys/block tells, and of disks debugfs */
-extern const struct attribute_group *bpfsnap_image_groups[];
-void bpfsnap_debugfs_init(void);
-void bpfsnap_debugfs_exit(void);
-
 /* control.c: the control device */
 int bpfsnap_control_init(void);
 void bpfsnap_control_exit(void);
 
 #include "event.h"
+#include "image.h"
 
 #endif /* _BPFSNAP_H */

@@ -39,6 +39,7 @@ static int image_major;
 static DEFINE_IDA(image_minors);
 static struct bio_set image_bios;
 static struct workqueue_struct *image_wq;
+static DECLARE_WAIT_QUEUE_HEAD(image_closed);
 
 static void chunks_of(const struct bio *bio, u64 *ret_first, u64 *ret_last)
 {
@@ -66,8 +67,8 @@ static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
 }
 
 /*
- * A bio of an image on its way, in the count of its queue: the disk does not go before its
- * bios have ended, though who has it open may have to see it go.
+ * Until it has ended, a bio is in the count of its queue: who has an image open does not
+ * keep what is behind it, see bpfsnap_image_settle().
  */
 static void bio_done(struct bio *bio)
 {
@@ -105,8 +106,8 @@ static void end_bio(const struct bpfsnap_range *range, struct bio *bio, int erro
 {
 	bio->bi_status = errno_to_blk_status(error);
 	if (error)
-		trace_bpfsnap_image_error(range->origin->dev, range->info.image_minor,
-					  bio->bi_iter.bi_sector, error);
+		trace_bpfsnap_image_error(MKDEV(range->info.major, range->info.minor),
+					  range->info.image_minor, bio->bi_iter.bi_sector, error);
 	bio_done(bio);
 }
 
@@ -117,7 +118,7 @@ static void image_submit_bio(struct bio *bio)
 	u64 first, last;
 	int error;
 
-	/* Whoever calls us has the queue from going. */
+	/* It is not dead: who calls us has a reference. */
 	percpu_ref_get(&bio->bi_bdev->bd_disk->queue->q_usage_counter);
 	if (!bio_sectors(bio)) {
 		bio_done(bio);
@@ -397,11 +398,10 @@ BPFSNAP_DISK_RELEASE(image_release, disk)
 {
 	struct bpfsnap_range *range = disk->private_data;
 
-	/* Destroyed by force. */
-	if (!range)
-		return;
 	spin_lock_irq(&range->image_lock);
 	range->openers--;
+	/* With the lock: who waits for it frees the range next. */
+	wake_up(&image_closed);
 	spin_unlock_irq(&range->image_lock);
 }
 
@@ -502,6 +502,24 @@ void bpfsnap_image_unend(struct bpfsnap_range *range)
 	spin_unlock_irq(&range->image_lock);
 }
 
+/* The range has failed: from now on its image needs nothing of it but that error. */
+void bpfsnap_image_settle(struct bpfsnap_range *range)
+{
+	struct request_queue *q = range->image->queue;
+
+	blk_freeze_queue_start(q);
+	blk_mq_freeze_queue_wait(q);
+	blk_mq_unfreeze_queue_nomemrestore(q);
+}
+
+/* As long as it takes: a disk that went would read as one that has ended. */
+void bpfsnap_image_await_close(struct bpfsnap_range *range)
+{
+	wait_event_idle(image_closed, !READ_ONCE(range->openers));
+	spin_lock_irq(&range->image_lock);
+	spin_unlock_irq(&range->image_lock);
+}
+
 void bpfsnap_image_destroy(struct bpfsnap_range *range)
 {
 	struct gendisk *disk = range->image;
@@ -509,10 +527,6 @@ void bpfsnap_image_destroy(struct bpfsnap_range *range)
 
 	if (disk_live(disk))
 		del_gendisk(disk);
-	/* Who still has it open closes it under this lock. */
-	mutex_lock(&disk->open_mutex);
-	disk->private_data = NULL;
-	mutex_unlock(&disk->open_mutex);
 	flush_work(&range->slow_work);
 	put_disk(disk);
 	ida_free(&image_minors, minor);

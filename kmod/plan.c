@@ -200,11 +200,10 @@ free:
 	return ret;
 }
 
-void bpfsnap_range_free(struct bpfsnap_range *range)
+void bpfsnap_range_leave(struct bpfsnap_range *range)
 {
 	bpfsnap_cow_destroy(range);
 	atomic_dec(&range->origin->users);
-	kfree(range);
 }
 
 /* Ranges of one disk stand together and don't overlap. */

@@ -197,15 +197,19 @@ static int publish(const struct bpfsnap_snapshot *snap, u32 *ret_index)
 	return 0;
 }
 
-/* Frees what has been disarmed, and waits for whatever has to be waited for. */
-static void end_work(struct work_struct *work)
+static void tell_ended(void)
 {
-	struct bpfsnap_snapshot *snap = container_of(work, struct bpfsnap_snapshot, end_work);
+	atomic_dec(&ending);
+	wake_up_all(&ended);
+}
+
+/* All that others could need of what has been disarmed; waits for whatever has to be waited for. */
+static void release(struct bpfsnap_snapshot *snap)
+{
 	u32 i;
 
-	/* What openers have on its way may wait for a storage that hangs. */
 	for (i = 0; i < snap->nr_ranges && snap->is_forced; i++)
-		bpfsnap_image_destroy(snap->ranges[i]);
+		bpfsnap_image_settle(snap->ranges[i]);
 	for (i = 0; i < snap->nr_ranges; i++)
 		bpfsnap_cow_await(snap->ranges[i]);
 	for (i = 0; i < snap->nr_stores; i++)
@@ -221,13 +225,31 @@ static void end_work(struct work_struct *work)
 	for (i = 0; i < snap->nr_stores; i++)
 		bpfsnap_store_free(snap->stores[i]);
 	for (i = 0; i < snap->nr_ranges; i++)
-		bpfsnap_range_free(snap->ranges[i]);
+		bpfsnap_range_leave(snap->ranges[i]);
 	bpfsnap_cow_free_used(snap);
+}
+
+static void end_work(struct work_struct *work)
+{
+	struct bpfsnap_snapshot *snap = container_of(work, struct bpfsnap_snapshot, end_work);
+	bool is_forced = snap->is_forced;
+	u32 i;
+
+	release(snap);
+	if (is_forced)
+		tell_ended();
+	/* Until then they answer with errors. */
+	for (i = 0; i < snap->nr_ranges && is_forced; i++) {
+		bpfsnap_image_await_close(snap->ranges[i]);
+		bpfsnap_image_destroy(snap->ranges[i]);
+	}
+	for (i = 0; i < snap->nr_ranges; i++)
+		kfree(snap->ranges[i]);
 	kfree(snap);
 	/* bpfsnap_snapshot_exit() waits for this function to return. */
 	module_put(THIS_MODULE);
-	atomic_dec(&ending);
-	wake_up_all(&ended);
+	if (!is_forced)
+		tell_ended();
 }
 
 /* Usually it takes no time; whoever detaches next should not find the disk busy. */

@@ -4,7 +4,8 @@
  *
  * /sys/block/bpfsnapN/bpfsnap/ tells of the range behind an image what the list of
  * snapshots does, to whoever looks while there is no daemon, and to udev.  An image goes
- * before all else of its range, and takes along its files once nobody reads them.
+ * before all else of its range, and takes along its files once nobody reads them; by force
+ * it goes last.
  *
  * /sys/kernel/debug/bpfsnap/disks has a line for each attached disk: its name, the write
  * bios that passed its gate, their sectors, and how many of them ever waited.
@@ -19,9 +20,16 @@
 	{									\
 		struct bpfsnap_range *range = dev_to_disk(dev)->private_data;	\
 		struct bpfsnap_snap_info info;					\
+		ssize_t len = -ENODEV;						\
 										\
-		bpfsnap_snapshot_describe(range, &info);			\
-		return sysfs_emit(buf, format "\n", __VA_ARGS__);		\
+		/* Destroyed by force, an image may outlive what there is to tell. */	\
+		mutex_lock(&bpfsnap_list_lock);					\
+		if (!READ_ONCE(range->snap->is_ending)) {			\
+			bpfsnap_snapshot_describe(range, &info);		\
+			len = sysfs_emit(buf, format "\n", __VA_ARGS__);	\
+		}								\
+		mutex_unlock(&bpfsnap_list_lock);				\
+		return len;							\
 	}									\
 	static DEVICE_ATTR_RO(name)
 

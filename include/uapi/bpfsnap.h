@@ -80,7 +80,7 @@ enum {
 
 /* Flags of SNAP_DESTROY. */
 enum {
-	/* Although images are open: their openers get errors from now on, and nothing else. */
+	/* Although images are open: these stay until they are closed, and answer with errors. */
 	BPFSNAP_DESTROY_FORCE	= 1 << 0,
 };
 
