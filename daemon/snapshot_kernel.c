@@ -43,7 +43,8 @@ static bool has_gate(uint32_t disk_key)
 	if (kctl_origins(&origins, &nr) < 0)
 		return false;
 	for (size_t i = 0; i < nr; i++)
-		if (key_make(origins[i].major, origins[i].minor) == disk_key)
+		if (key_make(origins[i].major, origins[i].minor) == disk_key &&
+		    !(origins[i].flags & BPFSNAP_ORIGIN_GONE))
 			return true;
 	return false;
 }

@@ -71,8 +71,10 @@ void view_done(struct view *view)
 static const struct bpfsnap_origin_info *find_origin(const struct bpfsnap_origin_info *origins,
 						      size_t nr, uint32_t disk_key)
 {
+	/* The gate of a disk that is gone is not before the one that has its number. */
 	for (size_t i = 0; i < nr; i++)
-		if (key_make(origins[i].major, origins[i].minor) == disk_key)
+		if (key_make(origins[i].major, origins[i].minor) == disk_key &&
+		    !(origins[i].flags & BPFSNAP_ORIGIN_GONE))
 			return &origins[i];
 	return NULL;
 }

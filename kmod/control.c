@@ -190,6 +190,7 @@ static u32 list_origins(void *items, u32 room)
 			infos[nr] = (struct bpfsnap_origin_info) {
 				.major = MAJOR(origin->dev),
 				.minor = MINOR(origin->dev),
+				.flags = disk_live(origin->disk) ? 0 : BPFSNAP_ORIGIN_GONE,
 				.gate_bios = passed.bios,
 				.gate_sect = passed.sect,
 				.diverted_bios = atomic64_read(&origin->diverted),

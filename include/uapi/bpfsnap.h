@@ -354,10 +354,18 @@ struct bpfsnap_snap_info {
 	__u64 track_sect;
 };
 
+/* Flags of an attached disk. */
+enum {
+	/* It is gone; should another one have its number, that has no gate. */
+	BPFSNAP_ORIGIN_GONE	= 1 << 0,
+};
+
 /**
  * struct bpfsnap_origin_info - one attached disk
  * @major: of the whole disk
  * @minor: of the whole disk
+ * @flags: BPFSNAP_ORIGIN_*
+ * @reserved: 0
  * @gate_bios: write bios that passed the gate since attach
  * @gate_sect: their sectors
  * @diverted_bios: of these, how many had to wait for a copy or for an open gate
@@ -365,6 +373,8 @@ struct bpfsnap_snap_info {
 struct bpfsnap_origin_info {
 	__u32 major;
 	__u32 minor;
+	__u32 flags;
+	__u32 reserved;
 	__u64 gate_bios;
 	__u64 gate_sect;
 	__u64 diverted_bios;
