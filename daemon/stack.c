@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fsdev.h"
+#include "fsjournal.h"
 
 enum {
 	STACK_DEPTH_MAX = 32,	/* the kernel itself allows less */
@@ -115,14 +116,62 @@ static int add_chain(struct chains *chains, uint32_t disk_key, const char *text)
 		return -ENOMEM;
 	chains->items = items;
 	items[chains->nr].disk_key = disk_key;
+	items[chains->nr].is_journal = false;
 	snprintf(items[chains->nr].text, sizeof(items->text), "%s", text);
 	chains->nr++;
 	return 1;
 }
 
+static int visit_below(uint32_t key, const char *way, unsigned int depth, struct chains *chains);
+
+static int visit_all(const struct keys *keys, const char *way, unsigned int depth,
+		     struct chains *chains)
+{
+	for (size_t i = 0; i < keys->nr; i++) {
+		int r = visit_below(keys->items[i], way, depth, chains);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What the filesystem that is mounted from @fs_key has on @key. */
+static int visit_beside(uint32_t fs_key, uint32_t key, const char *what, const char *way,
+			unsigned int depth, struct chains *chains)
+{
+	char name[DEVICE_NAME_MAX], text[sizeof(chains->items->text)];
+
+	if (!key)
+		return 0;
+	device_name(fs_key, name, sizeof(name));
+	snprintf(text, sizeof(text), "%s%s%s with its %s", way, *way ? " on " : "", name, what);
+	return visit_below(key, text, depth, chains);
+}
+
+static int visit_journals(const struct keys *keys, const char *way, unsigned int depth,
+			  struct chains *chains)
+{
+	for (size_t i = 0; i < keys->nr; i++) {
+		struct fsjournal journal;
+		int r;
+
+		r = fsjournal_find(keys->items[i], &journal);
+		if (r >= 0)
+			r = visit_beside(keys->items[i], journal.journal_key, "journal", way, depth,
+					 chains);
+		if (r >= 0)
+			r = visit_beside(keys->items[i], journal.realtime_key, "realtime files", way,
+					 depth, chains);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int visit_below(uint32_t key, const char *way, unsigned int depth, struct chains *chains)
 {
-	_cleanup_(keys_done) struct keys below = { 0 };
+	_cleanup_(keys_done) struct keys below = { 0 }, file = { 0 };
 	char text[sizeof(chains->items->text)];
 	struct device d;
 	int r;
@@ -142,19 +191,13 @@ static int visit_below(uint32_t key, const char *way, unsigned int depth, struct
 	if (r <= 0)
 		return r;
 	r = sysfs_children(d.disk_key, "slaves", NULL, &below);
-	if (r < 0)
-		return r;
-	if (fsdev_is_loop(d.disk_key)) {
-		r = fsdev_of_loop(d.disk_key, &below);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < below.nr; i++) {
-		r = visit_below(below.items[i], text, depth + 1, chains);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (r >= 0 && fsdev_is_loop(d.disk_key))
+		r = fsdev_of_loop(d.disk_key, &file);
+	if (r >= 0)
+		r = visit_all(&below, text, depth + 1, chains);
+	if (r >= 0)
+		r = visit_all(&file, text, depth + 1, chains);
+	return r < 0 ? r : visit_journals(&file, text, depth + 1, chains);
 }
 
 int stack_below(uint32_t key, struct chains *ret_chains)
@@ -162,9 +205,17 @@ int stack_below(uint32_t key, struct chains *ret_chains)
 	return visit_below(key, "", 0, ret_chains);
 }
 
+int stack_below_filesystem(const struct keys *keys, struct chains *ret_chains)
+{
+	int r = visit_all(keys, "", 0, ret_chains);
+
+	return r < 0 ? r : visit_journals(keys, "", 0, ret_chains);
+}
+
 int stack_below_path(const char *path, struct chains *ret_chains, struct fault *fault)
 {
 	_cleanup_(keys_done) struct keys keys = { 0 };
+	size_t nr_own;
 	char type[64];
 	int r;
 
@@ -175,12 +226,17 @@ int stack_below_path(const char *path, struct chains *ret_chains, struct fault *
 				     path, *type ? type : "unknown");
 	if (r < 0)
 		return fault_storage(fault, path, "%s: %s.", path, strerror(-r));
-	for (size_t i = 0; i < keys.nr; i++) {
-		r = visit_below(keys.items[i], path, 0, ret_chains);
-		if (r < 0)
-			return fault_storage(fault, path,
-					     "What %s stands on cannot be determined: %s.", path,
-					     strerror(-r));
-	}
+	r = visit_all(&keys, path, 0, ret_chains);
+	if (r < 0)
+		return fault_storage(fault, path, "What %s stands on cannot be determined: %s.",
+				     path, strerror(-r));
+	nr_own = ret_chains->nr;
+	r = visit_journals(&keys, path, 0, ret_chains);
+	if (r < 0)
+		return fault_storage(fault, path,
+				     "Where the filesystem of %s has its journal cannot be determined: %s.",
+				     path, strerror(-r));
+	for (size_t i = nr_own; i < ret_chains->nr; i++)
+		ret_chains->items[i].is_journal = true;
 	return 0;
 }

@@ -10,9 +10,13 @@
 
 #include "device.h"
 
-/** struct chain - a whole disk below something, and the way to it in words */
+/**
+ * struct chain - a whole disk below something, and the way to it in words
+ * @is_journal: only what the filesystem does for itself lands there
+ */
 struct chain {
 	uint32_t disk_key;
+	bool is_journal;
 	char text[512];
 };
 
@@ -40,9 +44,18 @@ int stack_above(const uint32_t *targets, size_t nr_targets, struct keys *ret_key
 int stack_below(uint32_t key, struct chains *ret_chains);
 
 /**
+ * stack_below_filesystem - the whole disks that a filesystem stands on
+ * @keys: the devices of which it is made
+ *
+ * Return: as stack_below().
+ */
+int stack_below_filesystem(const struct keys *keys, struct chains *ret_chains);
+
+/**
  * stack_below_path - the whole disks that a file's filesystem stands on
  *
- * A filesystem in memory stands on none.
+ * A filesystem in memory stands on none.  After these come the disks that only its journal
+ * stands on.
  *
  * Errors: StorageUnsuitable.
  */

@@ -25,16 +25,28 @@ static bool is_planned(const struct snapshot_plan *plan, uint32_t disk_key)
 	return false;
 }
 
-/* The chains that end on a disk of the snapshot: how many, and the first. */
+/* The chains that end on a disk of the snapshot, but by a journal: how many, and the first. */
 static size_t count_own(const struct snapshot_plan *plan, const struct chains *chains,
 			const struct chain **ret_first)
 {
 	size_t nr = 0;
 
-	for (size_t i = 0; i < chains->nr; i++)
+	for (size_t i = 0; i < chains->nr && !chains->items[i].is_journal; i++)
 		if (is_planned(plan, chains->items[i].disk_key) && nr++ == 0)
 			*ret_first = &chains->items[i];
 	return nr;
+}
+
+/* What is written through a filesystem or to a device lands on no disk of the snapshot. */
+static int check_apart(const struct snapshot_plan *plan, const struct chains *chains,
+		       struct fault *fault)
+{
+	for (size_t i = 0; i < chains->nr; i++)
+		if (is_planned(plan, chains->items[i].disk_key))
+			return fault_storage(fault, plan->request->storage,
+					     "Old content cannot be kept on a device of the snapshot: %s.",
+					     chains->items[i].text);
+	return 0;
 }
 
 /* Is there a snapshot of this disk? What is not known is. */
@@ -58,9 +70,7 @@ static int below_store(const struct bpfsnap_snap_info *info, struct chains *chai
 	int r;
 
 	r = fsdev_of_number(info->store_major, info->store_minor, &keys);
-	for (size_t i = 0; i < keys.nr && r >= 0; i++)
-		r = stack_below(keys.items[i], chains);
-	return r;
+	return r < 0 ? r : stack_below_filesystem(&keys, chains);
 }
 
 /*
@@ -151,38 +161,29 @@ static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *
 {
 	_cleanup_(chains_done) struct chains chains = { 0 };
 	const char *path = plan->request->storage;
-	const struct chain *own;
 	int r;
 
 	r = stack_below(key, &chains);
 	if (r < 0)
 		return fault_storage(fault, path, "What %s stands on cannot be determined: %s.", path,
 				     strerror(-r));
-	if (count_own(plan, &chains, &own) > 0)
-		return fault_storage(fault, path,
-				     "Old content cannot be kept on a device of the snapshot: %s.",
-				     own->text);
 	plan->storage_kind = STORAGE_DEVICE;
-	return check_circle(plan, &chains, fault);
+	r = check_apart(plan, &chains, fault);
+	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
 /* A file of the client's: as it is, and not on a disk of the snapshot. */
 static int check_file(struct snapshot_plan *plan, struct fault *fault)
 {
 	_cleanup_(chains_done) struct chains chains = { 0 };
-	const char *path = plan->request->storage;
-	const struct chain *own;
 	int r;
 
-	r = stack_below_path(path, &chains, fault);
+	r = stack_below_path(plan->request->storage, &chains, fault);
 	if (r < 0)
 		return r;
 	plan->storage_kind = STORAGE_HANDLE;
-	if (count_own(plan, &chains, &own) > 0)
-		return fault_storage(fault, path,
-				     "Old content cannot be kept on a device of the snapshot: %s.",
-				     own->text);
-	return check_circle(plan, &chains, fault);
+	r = check_apart(plan, &chains, fault);
+	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
 int storage_check(struct snapshot_plan *plan, struct fault *fault)
@@ -214,7 +215,9 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 	nr_own = count_own(plan, &chains, &own);
 	if (nr_own > 0)
 		return check_own(plan, &chains, own, nr_own, fault);
-	r = plan->request->set_aside ? check_aside(plan, &chains, fault) : 0;
+	/* Into blocks that were set aside nothing is written by way of a journal. */
+	r = plan->request->set_aside ? check_aside(plan, &chains, fault) :
+				       check_apart(plan, &chains, fault);
 	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
