@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -172,7 +173,7 @@ static int check_device(struct snapshot_plan *plan, uint32_t key, struct fault *
 	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
-/* A file of the client's: as it is, and not on a disk of the snapshot. */
+/* A file of the client's, on no disk of the snapshot. */
 static int check_file(struct snapshot_plan *plan, struct fault *fault)
 {
 	_cleanup_(chains_done) struct chains chains = { 0 };
@@ -221,13 +222,32 @@ int storage_check(struct snapshot_plan *plan, struct fault *fault)
 	return r < 0 ? r : check_circle(plan, &chains, fault);
 }
 
+/*
+ * A client's file, past the page cache.  The client's own way to it stays as it is, and will
+ * do where the filesystem can't do that or does not let us open it, or not at once because
+ * of a lease.
+ */
+static int open_handle(int client_fd)
+{
+	int flags = fcntl(client_fd, F_GETFL), fd = -1;
+	char path[64];
+
+	if (!(flags & O_DIRECT)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", client_fd);
+		fd = open(path, (flags & (O_APPEND | O_SYNC)) | O_RDWR | O_DIRECT | O_NONBLOCK |
+			  O_CLOEXEC);
+	}
+	return fd >= 0 ? fd : fcntl(client_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static int open_storage(const struct snapshot_plan *plan)
 {
 	const char *path = plan->request->storage;
 	int fd;
 
-	if (plan->storage_kind == STORAGE_HANDLE ||
-	    (plan->storage_kind == STORAGE_DEVICE && plan->request->storage_fd >= 0))
+	if (plan->storage_kind == STORAGE_HANDLE)
+		return open_handle(plan->request->storage_fd);
+	if (plan->storage_kind == STORAGE_DEVICE && plan->request->storage_fd >= 0)
 		return fcntl(plan->request->storage_fd, F_DUPFD_CLOEXEC, 0);
 	if (plan->storage_kind == STORAGE_DEVICE)
 		return open(path, O_RDWR | O_CLOEXEC);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * handle SOCKET REQUEST [-g PATH]... [-r USER_ID] [-q MILLISECONDS] [COMMAND...]
+ * handle SOCKET REQUEST [-g PATH | -i NUMBER]... [-r USER_ID] [-q MILLISECONDS] [COMMAND...]
  *	- handles to the daemon and back
  *
  * Sends the request with handles of the paths (directories as they are, others open for reading
- * and writing), and prints the reply. With a command: becomes that user, and runs the command
+ * and writing), or with those that it was started with, and prints the reply. With a command: becomes that user, and runs the command
  * with the first handle that came with the reply as its standard input, and with nothing else.
  * With -q: leaves after that time, and reads nothing.
  */
@@ -82,7 +82,7 @@ int main(int argc, char *argv[])
 	if (argc < 3)
 		return 2;
 	optind = 3;
-	while ((option = getopt(argc, argv, "+g:r:q:")) > 0) {
+	while ((option = getopt(argc, argv, "+g:i:r:q:")) > 0) {
 		if (option == 'r') {
 			uid = (uid_t)atoi(optarg);
 			continue;
@@ -91,8 +91,12 @@ int main(int argc, char *argv[])
 			quits_ms = atoi(optarg);
 			continue;
 		}
-		if (option != 'g' || nr == HANDLES_MAX)
+		if ((option != 'g' && option != 'i') || nr == HANDLES_MAX)
 			return 2;
+		if (option == 'i') {
+			handles[nr++] = atoi(optarg);
+			continue;
+		}
 		handles[nr] = open(optarg, O_RDWR | O_CLOEXEC);
 		if (handles[nr] < 0)
 			handles[nr] = open(optarg, O_RDONLY | O_CLOEXEC);
