@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Speaks to the control device without the daemon, for tests of the module's own
- * behaviour: ioc version | attach MAJ:MIN | detach MAJ:MIN | origins | bad.
- * Prints the errno's name on failure and exits 1.
+ * behaviour: ioc version | attach MAJ:MIN | detach MAJ:MIN | origins | pin MAJ:MIN FILE | bad.
+ * Prints the errno's name on failure and exits 1.  "pin" tries to store in the blocks of a file,
+ * and names the step that failed, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,31 @@ static int origins(void)
 		       items[i].minor, items[i].gate_bios, items[i].gate_sect,
 		       items[i].diverted_bios);
 	return 0;
+}
+
+/* Of a disk that nobody tracks: what the storage lets through, nobody acknowledges. */
+static int pin(const struct bpfsnap_ioc_attach *disk, const char *path)
+{
+	static const char *const steps[] = {
+		"none", "origin", "store", "image", "freeze", "drain", "switch",
+	};
+	struct bpfsnap_snap_device device = {
+		.major = disk->major, .minor = disk->minor, .nr_sect = 8,
+		.store_fd = open(path, O_RDWR | O_CLOEXEC), .store_flags = BPFSNAP_STORE_PINNED,
+	};
+	struct bpfsnap_ioc_snap_create create = {
+		.id = { 'p' }, .devices = (unsigned long)&device, .nr_devices = 1,
+		.timeout_ms = 5000, .epoch = 2,
+	};
+
+	if (device.store_fd < 0) {
+		perror(path);
+		return 2;
+	}
+	if (!ioctl(fd, BPFSNAP_IOC_SNAP_CREATE, &create))
+		return result(0);
+	printf("%s ", steps[create.failed_step]);
+	return result(-1);
 }
 
 /* Calls that must be refused; prints each with what came of it. */
@@ -135,10 +161,12 @@ int main(int argc, char **argv)
 	if (!strcmp(verb, "detach") && argc == 3 &&
 	    !dev_arg(argv[2], &detach.major, &detach.minor))
 		return result(ioctl(fd, BPFSNAP_IOC_DETACH, &detach));
+	if (!strcmp(verb, "pin") && argc == 4 && !dev_arg(argv[2], &attach.major, &attach.minor))
+		return pin(&attach, argv[3]);
 	if (!strcmp(verb, "origins"))
 		return origins();
 	if (!strcmp(verb, "bad"))
 		return bad();
-	fprintf(stderr, "usage: ioc version|attach MAJ:MIN|detach MAJ:MIN|origins|bad\n");
+	fprintf(stderr, "usage: ioc version|attach MAJ:MIN|detach MAJ:MIN|origins|pin MAJ:MIN FILE|bad\n");
 	return 2;
 }
