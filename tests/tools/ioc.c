@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Speaks to the control device without the daemon, for tests of the module's own
- * behaviour: ioc version | attach MAJ:MIN | detach MAJ:MIN | origins | pin MAJ:MIN FILE | bad.
+ * behaviour: ioc version | attach MAJ:MIN | detach MAJ:MIN | origins | pin MAJ:MIN FILE |
+ * create MAJ:MIN SECTORS FILE | snapshots | bad.
  * Prints the errno's name on failure and exits 1.  "pin" tries to store in the blocks of a file,
  * and names the step that failed, too.
  */
@@ -68,6 +69,35 @@ static int pin(const struct bpfsnap_ioc_attach *disk, const char *path)
 		return result(0);
 	printf("%s ", steps[create.failed_step]);
 	return result(-1);
+}
+
+/* A snapshot of the first sectors of a disk, with old content in a new file. */
+static int create(struct bpfsnap_snap_device *device, const char *file)
+{
+	struct bpfsnap_ioc_snap_create arg = {
+		.id = { 1 }, .devices = (unsigned long)device, .nr_devices = 1,
+		.timeout_ms = 5000, .epoch = 2,
+	};
+
+	device->store_fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (device->store_fd < 0 || !ioctl(fd, BPFSNAP_IOC_SNAP_CREATE, &arg))
+		return result(device->store_fd < 0 ? -1 : 0);
+	printf("%s at step %u, device %u\n", strerrorname_np(errno), arg.failed_step,
+	       arg.failed_index);
+	return 1;
+}
+
+static int snapshots(void)
+{
+	struct bpfsnap_snap_info items[64] = { 0 };
+	struct bpfsnap_ioc_list list = { .items = (unsigned long)items, .nr_items = 64 };
+
+	if (ioctl(fd, BPFSNAP_IOC_SNAP_LIST, &list))
+		return result(-1);
+	for (unsigned int i = 0; i < list.nr_items && i < 64; i++)
+		printf("%u:%u epoch %u copied %llu\n", items[i].major, items[i].minor,
+		       items[i].epoch, items[i].copied_bytes);
+	return 0;
 }
 
 /* Calls that must be refused; prints each with what came of it. */
@@ -141,6 +171,7 @@ int main(int argc, char **argv)
 {
 	struct bpfsnap_ioc_attach attach = { .timeout_ms = 5000 };
 	struct bpfsnap_ioc_detach detach = { 0 };
+	struct bpfsnap_snap_device device = { 0 };
 	struct bpfsnap_ioc_version version;
 	const char *verb = argc > 1 ? argv[1] : "";
 
@@ -165,8 +196,16 @@ int main(int argc, char **argv)
 		return pin(&attach, argv[3]);
 	if (!strcmp(verb, "origins"))
 		return origins();
+	if (!strcmp(verb, "create") && argc == 5 &&
+	    !dev_arg(argv[2], &device.major, &device.minor)) {
+		device.nr_sect = strtoull(argv[3], NULL, 10);
+		return create(&device, argv[4]);
+	}
+	if (!strcmp(verb, "snapshots"))
+		return snapshots();
 	if (!strcmp(verb, "bad"))
 		return bad();
-	fprintf(stderr, "usage: ioc version|attach MAJ:MIN|detach MAJ:MIN|origins|pin MAJ:MIN FILE|bad\n");
+	fprintf(stderr, "usage: ioc version|attach MAJ:MIN|detach MAJ:MIN|origins|pin MAJ:MIN FILE|"
+			"create MAJ:MIN SECTORS FILE|snapshots|bad\n");
 	return 2;
 }
