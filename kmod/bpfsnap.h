@@ -235,6 +235,7 @@ struct bpfsnap_piece {
  * @dropped_discards: discards completed without being executed
  * @image: the image block device
  * @image_lock: protects @openers, @is_ending, @slow
+ * @bios: of the image, on their way
  * @openers: open handles of the image
  * @is_ending: the image can't be opened any more
  * @slow: bios of the image that need the worker
@@ -268,6 +269,7 @@ struct bpfsnap_range {
 
 	struct gendisk *image;
 	spinlock_t image_lock;
+	atomic_t bios;
 	unsigned int openers;
 	bool is_ending;
 	struct bio_list slow;
@@ -505,13 +507,13 @@ void bpfsnap_freezer_free(struct bpfsnap_freezer *freezer);
  * @snap: none may hold a storage of it
  * @devs: the devices that they are on
  * @nr: how many
- * @timeout: after which all are thawed, in jiffies
+ * @deadline: when all are thawed, in jiffies
  * @ret_index: on error, which one
  *
  * Return: 0, -EXDEV, -ETIMEDOUT, or what the filesystem says.
  */
 int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap,
-		   const struct bpfsnap_dev *devs, u32 nr, unsigned long timeout,
+		   const struct bpfsnap_dev *devs, u32 nr, unsigned long deadline,
 		   u32 *ret_index);
 
 /* Thaw what is frozen.  Return: was all of it frozen until now? */

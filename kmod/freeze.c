@@ -128,7 +128,7 @@ static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 
 /* In @ret_index: which one failed, or took longest. */
 int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapshot *snap,
-		   const struct bpfsnap_dev *devs, u32 nr, unsigned long timeout, u32 *ret_index)
+		   const struct bpfsnap_dev *devs, u32 nr, unsigned long deadline, u32 *ret_index)
 {
 	unsigned long begun, longest = 0;
 	u32 i, slowest = 0;
@@ -141,7 +141,9 @@ int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsho
 		if (ret)
 			return ret;
 	}
-	queue_delayed_work(watchdog_wq, &freezer->watchdog, timeout);
+	if (nr)
+		queue_delayed_work(watchdog_wq, &freezer->watchdog,
+				   max_t(long, deadline - jiffies, 0));
 	for (i = 0; i < nr; i++) {
 		*ret_index = i;
 		begun = jiffies;

@@ -39,7 +39,8 @@ static int image_major;
 static DEFINE_IDA(image_minors);
 static struct bio_set image_bios;
 static struct workqueue_struct *image_wq;
-static DECLARE_WAIT_QUEUE_HEAD(image_closed);
+/* An image is closed, or has no bio on its way. */
+static DECLARE_WAIT_QUEUE_HEAD(image_idle);
 
 static void chunks_of(const struct bio *bio, u64 *ret_first, u64 *ret_last)
 {
@@ -48,12 +49,15 @@ static void chunks_of(const struct bio *bio, u64 *ret_first, u64 *ret_last)
 }
 
 /* May what was just read from the origin for first..last be taken for old content? */
-static bool still_old(const struct bpfsnap_range *range, u64 first, u64 last)
+static bool still_old(struct bpfsnap_range *range, u64 first, u64 last)
 {
 	/* The read before the looks; pairs with smp_mb() in bpfsnap_chunkmap_set(). */
 	smp_rmb();
-	return !READ_ONCE(range->error) && bpfsnap_range_has_disk(range) &&
-	       !bpfsnap_chunkmap_any(&range->copied, first, last);
+	/* At once: it may be there again when somebody looks next. */
+	if (!bpfsnap_range_has_disk(range))
+		bpfsnap_range_fail(range, -ENODEV, BPFSNAP_FAILURE_DISK_GONE,
+				   range->start_sect + first * BPFSNAP_CHUNK_SECT);
+	return !READ_ONCE(range->error) && !bpfsnap_chunkmap_any(&range->copied, first, last);
 }
 
 static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
@@ -66,16 +70,13 @@ static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
 	queue_work(image_wq, &range->slow_work);
 }
 
-/*
- * Until it has ended, a bio is in the count of its queue: who has an image open does not
- * keep what is behind it, see bpfsnap_image_settle().
- */
-static void bio_done(struct bio *bio)
+/* Counted out first: when it has ended, its opener may close, and the range be freed. */
+static void bio_done(struct bpfsnap_range *range, struct bio *bio)
 {
-	struct request_queue *q = bio->bi_bdev->bd_disk->queue;
-
+	/* A full barrier; pairs with the one of who waits. */
+	if (atomic_dec_and_test(&range->bios) && waitqueue_active(&image_idle))
+		wake_up_all(&image_idle);
 	bio_endio(bio);
-	percpu_ref_put(&q->q_usage_counter);
 }
 
 static struct bio *origin_read(struct bpfsnap_range *range, struct bio *bio)
@@ -96,19 +97,19 @@ static void fast_endio(struct bio *clone)
 
 	bio_put(clone);
 	chunks_of(bio, &first, &last);
-	if (!status && still_old(range, first, last))
-		bio_done(bio);
+	if (still_old(range, first, last) && !status)
+		bio_done(range, bio);
 	else
 		read_slowly(range, bio);
 }
 
-static void end_bio(const struct bpfsnap_range *range, struct bio *bio, int error)
+static void end_bio(struct bpfsnap_range *range, struct bio *bio, int error)
 {
 	bio->bi_status = errno_to_blk_status(error);
 	if (error)
 		trace_bpfsnap_image_error(MKDEV(range->info.major, range->info.minor),
 					  range->info.image_minor, bio->bi_iter.bi_sector, error);
-	bio_done(bio);
+	bio_done(range, bio);
 }
 
 static void image_submit_bio(struct bio *bio)
@@ -118,12 +119,13 @@ static void image_submit_bio(struct bio *bio)
 	u64 first, last;
 	int error;
 
-	/* It is not dead: who calls us has a reference. */
-	percpu_ref_get(&bio->bi_bdev->bd_disk->queue->q_usage_counter);
 	if (!bio_sectors(bio)) {
-		bio_done(bio);
+		bio_endio(bio);
 		return;
 	}
+	atomic_inc(&range->bios);
+	/* Either it meets the error of a range that is to go, or the range waits for it. */
+	smp_mb__after_atomic();
 	/* At once: the worker may be waiting for a storage that hangs. */
 	error = READ_ONCE(range->error);
 	/* That the disk is read-only binds openers; the block layer lets bios through. */
@@ -254,9 +256,7 @@ static int read_origin(struct bpfsnap_range *range, struct bio *part, u64 first,
 	int ret = submit_bio_wait(clone);
 
 	bio_put(clone);
-	if (!ret && !still_old(range, first, last))
-		return RACED;
-	return ret;
+	return still_old(range, first, last) ? ret : ret ?: RACED;
 }
 
 static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
@@ -285,11 +285,6 @@ static int read_by_runs(struct bpfsnap_range *range, struct bio *bio)
 		else
 			ret = read_origin(range, &part, chunk, run_end);
 		bio_uninit(&part);
-		if (ret && !copied && !bpfsnap_range_has_disk(range)) {
-			ret = -ENODEV;
-			bpfsnap_range_fail(range, ret, BPFSNAP_FAILURE_DISK_GONE,
-					   range->start_sect + sect);
-		}
 		if (ret == RACED)
 			continue;
 		if (ret) {
@@ -401,7 +396,7 @@ BPFSNAP_DISK_RELEASE(image_release, disk)
 	spin_lock_irq(&range->image_lock);
 	range->openers--;
 	/* With the lock: who waits for it frees the range next. */
-	wake_up(&image_closed);
+	wake_up_all(&image_idle);
 	spin_unlock_irq(&range->image_lock);
 }
 
@@ -505,17 +500,13 @@ void bpfsnap_image_unend(struct bpfsnap_range *range)
 /* The range has failed: from now on its image needs nothing of it but that error. */
 void bpfsnap_image_settle(struct bpfsnap_range *range)
 {
-	struct request_queue *q = range->image->queue;
-
-	blk_freeze_queue_start(q);
-	blk_mq_freeze_queue_wait(q);
-	blk_mq_unfreeze_queue_nomemrestore(q);
+	wait_event_idle(image_idle, !atomic_read(&range->bios));
 }
 
 /* As long as it takes: a disk that went would read as one that has ended. */
 void bpfsnap_image_await_close(struct bpfsnap_range *range)
 {
-	wait_event_idle(image_closed, !READ_ONCE(range->openers));
+	wait_event_idle(image_idle, !READ_ONCE(range->openers));
 	spin_lock_irq(&range->image_lock);
 	spin_unlock_irq(&range->image_lock);
 }
@@ -531,6 +522,7 @@ void bpfsnap_image_destroy(struct bpfsnap_range *range)
 	put_disk(disk);
 	ida_free(&image_minors, minor);
 	free_bounce(range);
+	range->image = NULL;
 }
 
 int bpfsnap_image_init(void)

@@ -144,7 +144,7 @@ static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *a
 	int ret;
 
 	arg->failed_step = BPFSNAP_STEP_FREEZE;
-	ret = bpfsnap_freeze(freezer, snap, freeze_devs, arg->nr_freeze, timeout, &slowest);
+	ret = bpfsnap_freeze(freezer, snap, freeze_devs, arg->nr_freeze, deadline, &slowest);
 	arg->failed_index = slowest;
 	if (ret)
 		goto thaw;
@@ -229,6 +229,21 @@ static void release(struct bpfsnap_snapshot *snap)
 	bpfsnap_cow_free_used(snap);
 }
 
+/* Those that nobody has open, or all; until then they answer with errors. */
+static void destroy_images(struct bpfsnap_snapshot *snap, bool all)
+{
+	u32 i;
+
+	for (i = 0; i < snap->nr_ranges; i++) {
+		struct bpfsnap_range *range = snap->ranges[i];
+
+		if (!range->image || (!all && READ_ONCE(range->openers)))
+			continue;
+		bpfsnap_image_await_close(range);
+		bpfsnap_image_destroy(range);
+	}
+}
+
 static void end_work(struct work_struct *work)
 {
 	struct bpfsnap_snapshot *snap = container_of(work, struct bpfsnap_snapshot, end_work);
@@ -236,12 +251,10 @@ static void end_work(struct work_struct *work)
 	u32 i;
 
 	release(snap);
-	if (is_forced)
+	if (is_forced) {
 		tell_ended();
-	/* Until then they answer with errors. */
-	for (i = 0; i < snap->nr_ranges && is_forced; i++) {
-		bpfsnap_image_await_close(snap->ranges[i]);
-		bpfsnap_image_destroy(snap->ranges[i]);
+		destroy_images(snap, false);
+		destroy_images(snap, true);
 	}
 	for (i = 0; i < snap->nr_ranges; i++)
 		kfree(snap->ranges[i]);
@@ -391,7 +404,9 @@ int bpfsnap_snapshot_destroy(const struct bpfsnap_ioc_snap_destroy *arg)
 	for (i = 0; i < snap->nr_ranges; i++)
 		if (!bpfsnap_image_end(snap->ranges[i], arg->flags & BPFSNAP_DESTROY_FORCE))
 			goto busy;
-	snap->is_forced = arg->flags & BPFSNAP_DESTROY_FORCE;
+	/* Nobody opens one any more. */
+	for (i = 0; i < snap->nr_ranges; i++)
+		snap->is_forced |= READ_ONCE(snap->ranges[i]->openers) != 0;
 	for (i = 0; i < snap->nr_ranges && snap->is_forced; i++)
 		bpfsnap_range_fail(snap->ranges[i], -ESHUTDOWN, BPFSNAP_FAILURE_FORCED,
 				   snap->ranges[i]->start_sect);

@@ -243,7 +243,7 @@ static int take_batch(struct bpfsnap_store *store, struct list_head *batch, u64 
 
 static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range *range)
 {
-	u64 left_slots = store->nr_slots - store->next_slot;
+	u64 left_slots, room_slots = U64_MAX;
 	struct kstatfs room;
 
 	if (!store->low_slots || store->is_low_told)
@@ -251,14 +251,17 @@ static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range 
 	/* A file needs room in its filesystem, too; a look may be a question to a server. */
 	if (!store->bdev && time_after(jiffies, store->looked_jiffies + HZ / 4)) {
 		store->looked_jiffies = jiffies;
-		if (!vfs_statfs(&store->file->f_path, &room))
-			left_slots = min_t(u64, left_slots,
-					   room.f_bavail * room.f_bsize >> BPFSNAP_CHUNK_SHIFT);
+		/* Some do not say. */
+		if (!vfs_statfs(&store->file->f_path, &room) && room.f_blocks)
+			room_slots = room.f_bavail * room.f_bsize >> BPFSNAP_CHUNK_SHIFT;
 	}
-	if (left_slots >= store->low_slots)
-		return;
-	store->is_low_told = true;
-	tell_low(range, left_slots);
+	spin_lock(&store->lock);
+	left_slots = min(store->nr_slots - store->next_slot, room_slots);
+	store->is_low_told = left_slots < store->low_slots;
+	spin_unlock(&store->lock);
+	/* None at all is told of by who waits for it. */
+	if (store->is_low_told)
+		tell_low(range, max(left_slots, 1));
 }
 
 /* The filesystem of a file is full: it may have room later.  Return: is the batch to be tried again? */
@@ -315,11 +318,16 @@ static bool store_batch(struct bpfsnap_store *store, struct list_head *batch, u6
 	tell_if_low(store, piece->range);
 	ret = bpfsnap_store_rw(store, true, slot, store->bvecs, nr);
 	WRITE_ONCE(store->is_busy, false);
-	WRITE_ONCE(store->progress_jiffies, jiffies);
+	/* Trying in vain is no progress: nobody is to wait for that but as long as he was told. */
+	if (!is_full(ret))
+		WRITE_ONCE(store->progress_jiffies, jiffies);
 	trace_bpfsnap_stored(piece->range->origin->dev, slot, nr, ktime_get_ns() - begun_ns, ret);
-	if (is_full(ret) && put_back(store, batch, nr))
+	/* What was lost in writeback does not come back. */
+	if (is_full(ret) && (store->bdev || !bpfsnap_store_error(store)) &&
+	    put_back(store, batch, nr))
 		return false;
-	store->is_full = false;
+	if (!is_full(ret))
+		store->is_full = false;
 	end_batch(store, batch, slot, ret);
 	return true;
 }
@@ -389,6 +397,7 @@ int bpfsnap_store_extend(struct bpfsnap_store *store, u64 limit_bytes)
 	if (nr_slots >= store->nr_slots && (!store->bdev || nr_slots <= store->end_slots)) {
 		store->nr_slots = nr_slots;
 		store->is_low_told = false;
+		store->is_full = false;
 		ret = 0;
 	}
 	spin_unlock(&store->lock);
