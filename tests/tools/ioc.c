@@ -146,7 +146,7 @@ static int bad(void)
 		{ "destroy: unknown", BPFSNAP_IOC_SNAP_DESTROY,
 		  { .destroy = { .id = { 1 } } }, ENOENT },
 		{ "destroy: flags", BPFSNAP_IOC_SNAP_DESTROY,
-		  { .destroy = { .id = { 1 }, .flags = 1 } }, EINVAL },
+		  { .destroy = { .id = { 1 }, .flags = 2 } }, EINVAL },
 		{ "list: reserved field", BPFSNAP_IOC_SNAP_LIST,
 		  { .list = { .reserved = 1 } }, EINVAL },
 		{ "list: bad pointer is fine for no items", BPFSNAP_IOC_SNAP_LIST,
