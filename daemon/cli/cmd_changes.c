@@ -41,8 +41,8 @@ static void print_json(const struct changes *changes, bool details)
 		changes->reason ? json_object_new_string(changes->reason) : NULL;
 
 	printf("{ \"device\": %s, ", json_text(device));
-	printf("\"size\": %" PRIu64 ", \"granularity\": %" PRIu64 ", ",
-	       changes->size_bytes, changes->granularity_bytes);
+	printf("\"disk_offset\": %" PRIu64 ", \"size\": %" PRIu64 ", \"granularity\": %" PRIu64 ", ",
+	       changes->disk_offset_bytes, changes->size_bytes, changes->granularity_bytes);
 	printf("\"generation\": %s, ", json_text(generation));
 	printf("\"since\": %" PRIu64 ", \"epoch\": %" PRIu64 ", \"state\": \"%s\", ",
 	       changes->since, changes->epoch, changes->uncertain ? "uncertain" : "ok");
