@@ -245,8 +245,9 @@ static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range 
 {
 	u64 left_slots, room_slots = U64_MAX;
 	struct kstatfs room;
+	bool is_low;
 
-	if (!store->low_slots || store->is_low_told)
+	if (!store->low_slots || READ_ONCE(store->is_low_told))
 		return;
 	/* A file needs room in its filesystem, too; a look may be a question to a server. */
 	if (!store->bdev && time_after(jiffies, store->looked_jiffies + HZ / 4)) {
@@ -257,10 +258,11 @@ static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range 
 	}
 	spin_lock(&store->lock);
 	left_slots = min(store->nr_slots - store->next_slot, room_slots);
-	store->is_low_told = left_slots < store->low_slots;
+	is_low = left_slots < store->low_slots;
+	store->is_low_told = is_low;
 	spin_unlock(&store->lock);
 	/* None at all is told of by who waits for it. */
-	if (store->is_low_told)
+	if (is_low)
 		tell_low(range, max(left_slots, 1));
 }
 
@@ -326,8 +328,11 @@ static bool store_batch(struct bpfsnap_store *store, struct list_head *batch, u6
 	if (is_full(ret) && (store->bdev || !bpfsnap_store_error(store)) &&
 	    put_back(store, batch, nr))
 		return false;
-	if (!is_full(ret))
+	if (!is_full(ret)) {
+		spin_lock(&store->lock);
 		store->is_full = false;
+		spin_unlock(&store->lock);
+	}
 	end_batch(store, batch, slot, ret);
 	return true;
 }

@@ -41,7 +41,6 @@ struct bpfsnap_run {
  * @nr_slots: limit, in chunks, up to @end_slots
  * @next_slot: the first one free
  * @is_low_told: it has been told
- * @looked_jiffies: when the room in a file's filesystem was last looked at
  * @is_full: nothing could be stored, since @full_jiffies
  * @full_jiffies: see @is_full
  * @is_ending: no piece is stored any more
@@ -55,6 +54,7 @@ struct bpfsnap_run {
  * @bios: its own, since a storage may have to wait for another one's
  * @wb_err: errors of the file's writeback that were known at the beginning
  * @sb_err: and of its filesystem's
+ * @looked_jiffies: when the room in a file's filesystem was last looked at
  * @progress_jiffies: when a write last ended
  * @is_busy: a write is under way
  */
@@ -74,7 +74,6 @@ struct bpfsnap_store {
 	u64 nr_slots;
 	u64 next_slot;
 	bool is_low_told;
-	unsigned long looked_jiffies;
 	bool is_full;
 	unsigned long full_jiffies;
 	bool is_ending;
@@ -89,6 +88,7 @@ struct bpfsnap_store {
 	struct bio_set bios;
 	errseq_t wb_err;
 	errseq_t sb_err;
+	unsigned long looked_jiffies;
 	unsigned long progress_jiffies;
 	bool is_busy;
 };
