@@ -34,14 +34,14 @@ static bool is_linear(uint32_t key)
 	       strcmp(level, "linear") == 0;
 }
 
-/* Is the disk called so, and a number? */
+/* Is the disk called so, and a number, or a name as arrays may have (md_NAME)? */
 static bool is_called(uint32_t key, const char *name)
 {
 	size_t len = strlen(name);
 	char full[64];
 
 	return sysfs_name(key, full, sizeof(full)) == 0 && strncmp(full, name, len) == 0 &&
-	       isdigit((unsigned char)full[len]);
+	       (isdigit((unsigned char)full[len]) || full[len] == '_');
 }
 
 /* What sysfs has no word for: how a driver takes bios. */

@@ -155,7 +155,7 @@ static void test_bios(void **state)
 	expect("level linear");
 	call_it("md_home");
 	put("block/md_home/queue/iostats", "0\n");
-	expect("its driver does not account");
+	expect("iostats is 0");
 	call_it("dm-0");
 	put("block/dm-0/queue/iostats", "0\n");
 	expect("iostats is 0");
