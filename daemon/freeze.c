@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmount/libmount.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,11 +20,7 @@
 
 #include "device.h"
 #include "log.h"
-
-static void put_table(struct libmnt_table **table)
-{
-	mnt_unref_table(*table);
-}
+#include "mounts.h"
 
 /* btrfs has a number of its own, and names its device. */
 static bool is_on(struct libmnt_fs *fs, uint32_t key)
@@ -42,8 +37,7 @@ static bool is_on(struct libmnt_fs *fs, uint32_t key)
 /* A handle of one mount point of each filesystem. */
 static int open_mounts(const struct keys *keys, struct freeze *freeze)
 {
-	_cleanup_(put_table) struct libmnt_table *table =
-		mnt_new_table_from_file("/proc/self/mountinfo");
+	_cleanup_(mounts_putp) struct libmnt_table *table = mounts_read();
 	_cleanup_(keys_done) struct keys seen = { 0 };
 
 	if (!table)

@@ -19,17 +19,12 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <libmount.h>
+#include "mounts.h"
 
 static void close_dir(DIR **dir)
 {
 	if (*dir)
 		closedir(*dir);
-}
-
-static void put_table(struct libmnt_table **table)
-{
-	mnt_unref_table(*table);
 }
 
 /* If /sys/fs/btrfs/<uuid>/devices has @name, all that stand beside it. */
@@ -103,14 +98,14 @@ static bool is_memory(const char *type)
 
 static int ask_mount_table(const char *path, struct keys *keys, char *ret_type, size_t room)
 {
-	_cleanup_(put_table) struct libmnt_table *table = NULL;
+	_cleanup_(mounts_putp) struct libmnt_table *table = NULL;
 	_cleanup_(freep) char *real = realpath(path, NULL);
 	struct libmnt_fs *fs;
 	const char *type;
 
 	if (!real)
 		return -errno;
-	table = mnt_new_table_from_file("/proc/self/mountinfo");
+	table = mounts_read();
 	if (!table)
 		return -ENOMEM;
 	fs = mnt_table_find_mountpoint(table, real, MNT_ITER_BACKWARD);
@@ -144,7 +139,7 @@ int fsdev_of_path(const char *path, struct keys *ret_keys, char *ret_type, size_
 
 int fsdev_of_number(unsigned int major_nr, unsigned int minor_nr, struct keys *ret_keys)
 {
-	_cleanup_(put_table) struct libmnt_table *table = NULL;
+	_cleanup_(mounts_putp) struct libmnt_table *table = NULL;
 	struct libmnt_fs *fs;
 	int r;
 
@@ -152,7 +147,7 @@ int fsdev_of_number(unsigned int major_nr, unsigned int minor_nr, struct keys *r
 		r = keys_add(ret_keys, key_make(major_nr, minor_nr));
 		return r < 0 ? r : 0;
 	}
-	table = mnt_new_table_from_file("/proc/self/mountinfo");
+	table = mounts_read();
 	if (!table)
 		return -ENOMEM;
 	fs = mnt_table_find_devno(table, makedev(major_nr, minor_nr), MNT_ITER_BACKWARD);

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include <libmount.h>
+#include "mounts.h"
 
 enum {
 	/* ext4, from the start of the device */
@@ -93,11 +93,6 @@ static int read_block(uint32_t key, uint8_t block[FSJOURNAL_BLOCK_BYTES])
 	return n == FSJOURNAL_BLOCK_BYTES ? 0 : -EIO;
 }
 
-static void put_table(struct libmnt_table **table)
-{
-	mnt_unref_table(*table);
-}
-
 /* The device that a mount option names, if there is that option. */
 static int add_option(struct libmnt_fs *fs, const char *option, uint32_t *ret_key)
 {
@@ -120,12 +115,12 @@ static int add_option(struct libmnt_fs *fs, const char *option, uint32_t *ret_ke
 
 static int ask_xfs(uint32_t key, struct fsjournal *ret_journal)
 {
-	_cleanup_(put_table) struct libmnt_table *table = NULL;
+	_cleanup_(mounts_putp) struct libmnt_table *table = NULL;
 	uint8_t block[FSJOURNAL_BLOCK_BYTES];
 	struct libmnt_fs *fs;
 	int r;
 
-	table = mnt_new_table_from_file("/proc/self/mountinfo");
+	table = mounts_read();
 	if (!table)
 		return -ENOMEM;
 	fs = mnt_table_find_devno(table, makedev(key_major(key), key_minor(key)),

@@ -109,6 +109,25 @@ int kctl_origins(struct bpfsnap_origin_info **ret_items, size_t *ret_nr)
 	return list(BPFSNAP_IOC_ORIGIN_LIST, sizeof(**ret_items), (void **)ret_items, ret_nr);
 }
 
+const struct bpfsnap_origin_info *kctl_find_origin(const struct bpfsnap_origin_info *origins,
+						   size_t nr, uint32_t disk_key)
+{
+	/* The gate of a disk that is gone is not before the one that has its number. */
+	for (size_t i = 0; i < nr; i++)
+		if (key_make(origins[i].major, origins[i].minor) == disk_key &&
+		    !(origins[i].flags & BPFSNAP_ORIGIN_GONE))
+			return &origins[i];
+	return NULL;
+}
+
+bool kctl_has_gate(uint32_t disk_key)
+{
+	_cleanup_(freep) struct bpfsnap_origin_info *origins = NULL;
+	size_t nr = 0;
+
+	return kctl_origins(&origins, &nr) >= 0 && kctl_find_origin(origins, nr, disk_key);
+}
+
 int kctl_snapshots(struct bpfsnap_snap_info **ret_items, size_t *ret_nr)
 {
 	return list(BPFSNAP_IOC_SNAP_LIST, sizeof(**ret_items), (void **)ret_items, ret_nr);

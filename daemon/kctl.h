@@ -20,6 +20,11 @@ int kctl_version(struct bpfsnap_ioc_version *ret_version);
 int kctl_attach(uint32_t disk_key, uint32_t timeout_ms);
 int kctl_detach(uint32_t disk_key);
 int kctl_origins(struct bpfsnap_origin_info **ret_items, size_t *ret_nr);
+/** kctl_find_origin - of the disk that has the number now; NULL if there is no gate before it. */
+const struct bpfsnap_origin_info *kctl_find_origin(const struct bpfsnap_origin_info *origins,
+						   size_t nr, uint32_t disk_key);
+/** kctl_has_gate - the same, asked of the module. */
+bool kctl_has_gate(uint32_t disk_key);
 int kctl_snap_create(struct bpfsnap_ioc_snap_create *create);
 int kctl_snap_extend(const struct bpfsnap_ioc_snap_extend *extend);
 int kctl_snap_destroy(const uint8_t id[16], bool force);

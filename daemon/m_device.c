@@ -87,20 +87,6 @@ static int put_gate(uint32_t disk_key)
 	return r < 0 ? r : kctl_attach(disk_key, ATTACH_TIMEOUT_MS);
 }
 
-/* A gate without a history behind it: what pinned the history is gone. */
-static bool is_gate_left(uint32_t disk_key)
-{
-	_cleanup_(freep) struct bpfsnap_origin_info *origins = NULL;
-	size_t nr = 0;
-
-	if (kctl_origins(&origins, &nr) < 0)
-		return false;
-	for (size_t i = 0; i < nr; i++)
-		if (key_make(origins[i].major, origins[i].minor) == disk_key)
-			return true;
-	return false;
-}
-
 /* What waits for the disk; the tracker's lock is not held. */
 static int settle(const struct call *call, const struct device *d, bool with_module)
 {
@@ -130,7 +116,8 @@ static int track(const struct call *call, const struct device *d, unsigned int b
 
 	tracker_set_attaching(tracker, d->disk_key);
 	reach_look(d->disk_key, with_module, &reach);
-	r = generation_disk(d->disk_key, &reach, is_gate_left(d->disk_key) ?
+	/* A gate without a history behind it: what pinned the history is gone. */
+	r = generation_disk(d->disk_key, &reach, kctl_has_gate(d->disk_key) ?
 			    BPFSNAP_CAUSE_MAP_LOST : BPFSNAP_CAUSE_ATTACHED, &disk);
 	if (r < 0)
 		return explain_attach(d, r, fault);

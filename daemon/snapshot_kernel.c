@@ -35,20 +35,6 @@ _Static_assert((int)SNAPSHOT_DEVICES_MAX == (int)BPFSNAP_MAX_DEVICES, "limits ag
 _Static_assert((int)SNAPSHOT_TIMEOUT_MAX_MS == (int)BPFSNAP_MAX_TIMEOUT_MS, "limits agree");
 _Static_assert((int)SNAPSHOT_GROW_MAX_MS == (int)BPFSNAP_MAX_GROW_MS, "limits agree");
 
-static bool has_gate(uint32_t disk_key)
-{
-	_cleanup_(freep) struct bpfsnap_origin_info *origins = NULL;
-	size_t nr;
-
-	if (kctl_origins(&origins, &nr) < 0)
-		return false;
-	for (size_t i = 0; i < nr; i++)
-		if (key_make(origins[i].major, origins[i].minor) == disk_key &&
-		    !(origins[i].flags & BPFSNAP_ORIGIN_GONE))
-			return true;
-	return false;
-}
-
 static struct tracker *tracker_of(void *ctx)
 {
 	return ((struct snapshot_kernel *)ctx)->tracker;
@@ -87,7 +73,7 @@ static int op_resolve(void *ctx, const char *path, struct device *ret_device, st
 		return fault_plain(fault, REASON_MODULE_UNAVAILABLE,
 				   "%s was attached before the kernel module was loaded: detach all devices and attach them again.",
 				   ret_device->disk_name);
-	if (!has_gate(ret_device->disk_key))
+	if (!kctl_has_gate(ret_device->disk_key))
 		return fault_device(fault, REASON_NOT_ATTACHED, ret_device->name,
 				    "%s is tracked, but the kernel module has no gate before it: detach and attach it again.",
 				    ret_device->disk_name);
@@ -217,7 +203,7 @@ static int explain_origin(const struct device *d, int error, struct fault *fault
 				    "No snapshot of %s can be taken: %s.", d->disk_name, why);
 	switch (-error) {
 	case ENODEV:
-		if (!has_gate(d->disk_key))
+		if (!kctl_has_gate(d->disk_key))
 			return fault_device(fault, REASON_NOT_ATTACHED, d->name,
 					    "%s is not attached any more.", d->disk_name);
 		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->name, "%s is gone.",

@@ -68,20 +68,9 @@ void view_done(struct view *view)
 	*view = (struct view){ 0 };
 }
 
-static const struct bpfsnap_origin_info *find_origin(const struct bpfsnap_origin_info *origins,
-						      size_t nr, uint32_t disk_key)
-{
-	/* The gate of a disk that is gone is not before the one that has its number. */
-	for (size_t i = 0; i < nr; i++)
-		if (key_make(origins[i].major, origins[i].minor) == disk_key &&
-		    !(origins[i].flags & BPFSNAP_ORIGIN_GONE))
-			return &origins[i];
-	return NULL;
-}
-
 bool view_has_gate(const struct view *view, uint32_t disk_key)
 {
-	return find_origin(view->origins, view->nr_origins, disk_key) != NULL;
+	return kctl_find_origin(view->origins, view->nr_origins, disk_key) != NULL;
 }
 
 /*
@@ -102,8 +91,8 @@ static bool is_count_equal(const struct view *view, uint32_t disk_key,
 	tracker_totals(view->tracker, disk_key, &sum);
 	if (kctl_origins(&after, &nr_after) < 0)
 		return false;
-	a = find_origin(before, nr_before, disk_key);
-	b = find_origin(after, nr_after, disk_key);
+	a = kctl_find_origin(before, nr_before, disk_key);
+	b = kctl_find_origin(after, nr_after, disk_key);
 	return a && b && a->gate_bios == b->gate_bios &&
 	       a->gate_bios == sum.gate_bios + tracked->gap_bios &&
 	       a->gate_sect == sum.gate_sect + tracked->gap_sect;
