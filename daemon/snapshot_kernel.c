@@ -243,6 +243,10 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 	case BPFSNAP_STEP_FREEZE:
 		if (create->failed_index < plan->freeze.nr)
 			device_name(plan->freeze.items[create->failed_index], name, sizeof(name));
+		if (error == -ECANCELED)
+			return fault_device(fault, REASON_FREEZE_FAILED, name,
+					    "The filesystem on %s did not stay frozen: somebody else thawed it, or it could not be thawed.",
+					    name);
 		return fault_device(fault, REASON_FREEZE_FAILED, name,
 				    "The filesystem on %s could not be frozen: %s.", name,
 				    error == -EXDEV ? "old content of a device of this snapshot is stored there" :

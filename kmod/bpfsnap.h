@@ -516,8 +516,14 @@ int bpfsnap_freeze(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsho
 		   const struct bpfsnap_dev *devs, u32 nr, unsigned long deadline,
 		   u32 *ret_index);
 
-/* Thaw what is frozen.  Return: was all of it frozen until now? */
-bool bpfsnap_thaw(struct bpfsnap_freezer *freezer);
+/**
+ * bpfsnap_thaw() - thaw what is frozen
+ * @ret_index: which one, with -ECANCELED
+ *
+ * Return: 0 if all of it was frozen until now; -ETIMEDOUT it was thawed at the deadline,
+ * -ECANCELED one of them by somebody else.
+ */
+int bpfsnap_thaw(struct bpfsnap_freezer *freezer, u32 *ret_index);
 
 /* cow.c: old content into memory */
 int bpfsnap_cow_create(struct bpfsnap_range *range);

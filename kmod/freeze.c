@@ -16,27 +16,44 @@ struct bpfsnap_freezer {
 	struct delayed_work watchdog;
 	u32 nr;
 	struct mutex lock;		/* protects the rest, but for the handles */
-	bool expired;
+	int error;			/* why not all is frozen any more */
+	u32 thawed;			/* with ECANCELED: which one */
 	struct {
 		bpfsnap_bdev_t bdev;
-		bool frozen;
+		enum { UNFROZEN, FROZEN, FROZEN_BEFORE } state;
 	} item[];
 };
+
+/* Is it frozen until now? */
+static bool thaw_one(struct bpfsnap_freezer *freezer, u32 i)
+{
+	struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
+	int state = freezer->item[i].state, ret = 0;
+
+	freezer->item[i].state = UNFROZEN;
+	if (state == FROZEN_BEFORE)
+		return bpfsnap_is_frozen(bdev, -EBUSY);
+	if (state == FROZEN)
+		ret = bdev_thaw(bdev);
+	if (!ret)
+		return true;
+	/* The kernel counts it as frozen still: nobody could freeze it any more, or mount it. */
+	bpfsnap_forget_freeze(bdev);
+	pr_err("the filesystem on %pg could not be thawed (%d): it was thawed by somebody else, or needs 'fsfreeze -u'\n",
+	       bdev, ret);
+	return false;
+}
 
 static void thaw_all(struct bpfsnap_freezer *freezer)
 {
 	u32 i = freezer->nr;
 
 	lockdep_assert_held(&freezer->lock);
-	while (i--) {
-		struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
-		int ret = freezer->item[i].frozen ? bdev_thaw(bdev) : 0;
-
-		if (ret)
-			pr_err("the filesystem on %pg could not be thawed (%d): it was thawed by somebody else, or needs 'fsfreeze -u'\n",
-			       bdev, ret);
-		freezer->item[i].frozen = false;
-	}
+	while (i--)
+		if (!thaw_one(freezer, i) && !freezer->error) {
+			freezer->error = -ECANCELED;
+			freezer->thawed = i;
+		}
 }
 
 static void freeze_expired(struct work_struct *work)
@@ -44,24 +61,22 @@ static void freeze_expired(struct work_struct *work)
 	struct bpfsnap_freezer *freezer = container_of(to_delayed_work(work), struct bpfsnap_freezer, watchdog);
 
 	mutex_lock(&freezer->lock);
-	freezer->expired = true;
+	freezer->error = -ETIMEDOUT;
 	thaw_all(freezer);
 	mutex_unlock(&freezer->lock);
 }
 
-/* Thaw what is frozen, and say whether all of it was frozen until now. */
-bool bpfsnap_thaw(struct bpfsnap_freezer *freezer)
+int bpfsnap_thaw(struct bpfsnap_freezer *freezer, u32 *ret_index)
 {
-	bool in_time;
-
 	cancel_delayed_work_sync(&freezer->watchdog);
 	mutex_lock(&freezer->lock);
-	in_time = !freezer->expired;
 	thaw_all(freezer);
 	mutex_unlock(&freezer->lock);
+	if (freezer->error == -ECANCELED)
+		*ret_index = freezer->thawed;
 	while (freezer->nr)
 		bpfsnap_bdev_close(freezer->item[--freezer->nr].bdev);
-	return in_time;
+	return freezer->error;
 }
 
 /* Is @bdev where the storage of a range lives?  Then storing would wait for the thaw. */
@@ -105,11 +120,17 @@ static int open_one(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsh
 static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 {
 	struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
-	int ret = bdev_freeze(bdev);
+	/* Since 6.8 a freeze that fails at this, its last step, leaves the filesystem frozen. */
+	int ret = sync_blockdev(bdev);
 
+	if (ret)
+		return ret;
+	ret = bdev_freeze(bdev);
 	/* If somebody else has frozen it already, it is for him to thaw it. */
-	if (ret && bpfsnap_is_frozen(bdev, ret))
+	if (ret && bpfsnap_is_frozen(bdev, ret)) {
+		freezer->item[i].state = FROZEN_BEFORE;
 		return 0;
+	}
 	if (ret) {
 		if (ret != -EBUSY)
 			pr_err("freezing the filesystem on %pg failed (%d): should it stay frozen, 'fsfreeze -u' thaws it\n",
@@ -117,11 +138,10 @@ static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 		return ret;
 	}
 	mutex_lock(&freezer->lock);
-	freezer->item[i].frozen = true;
-	if (freezer->expired) {
+	freezer->item[i].state = FROZEN;
+	ret = freezer->error;
+	if (ret)
 		thaw_all(freezer);
-		ret = -ETIMEDOUT;
-	}
 	mutex_unlock(&freezer->lock);
 	return ret;
 }

@@ -141,7 +141,7 @@ static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *a
 	unsigned int noio = memalloc_noio_save();
 	ktime_t frozen = ktime_get(), begin;
 	u32 slowest, i;
-	int ret;
+	int ret, thawed;
 
 	arg->failed_step = BPFSNAP_STEP_FREEZE;
 	ret = bpfsnap_freeze(freezer, snap, freeze_devs, arg->nr_freeze, deadline, &slowest);
@@ -164,13 +164,14 @@ static int hold(struct bpfsnap_snapshot *snap, struct bpfsnap_ioc_snap_create *a
 	arg->hold_ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 	trace_bpfsnap_hold_end(arg->epoch, arg->hold_ns, ret);
 thaw:
-	memalloc_noio_restore(noio);
 	/* Thawed too early, the filesystems were not frozen at the instant. */
-	if (!bpfsnap_thaw(freezer) && !ret) {
+	thawed = bpfsnap_thaw(freezer, &slowest);
+	memalloc_noio_restore(noio);
+	if (thawed && !ret) {
 		disarm(snap);
 		arg->failed_step = BPFSNAP_STEP_FREEZE;
 		arg->failed_index = slowest;
-		ret = -ETIMEDOUT;
+		ret = thawed;
 	}
 	if (arg->nr_freeze)
 		arg->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(), frozen));

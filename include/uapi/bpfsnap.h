@@ -232,8 +232,8 @@ struct bpfsnap_dev {
  *
  * Errors: EEXIST a snapshot has this name; ENODEV not attached, or the disk is gone;
  * ERANGE range beyond the disk; EINVAL ranges overlap, stand apart or
- * are not aligned to logical blocks; ETIMEDOUT freeze or drain; ENOPROTOOPT no
- * acknowledgement from a tracking program; ENOMEM.
+ * are not aligned to logical blocks; ETIMEDOUT freeze or drain; ECANCELED a filesystem was
+ * thawed by somebody else; ENOPROTOOPT no acknowledgement from a tracking program; ENOMEM.
  * Of the storage: EBADF not open for both; EINVAL neither regular file nor block
  * device, not empty, O_APPEND, or pinned on a disk of a writable snapshot; EBUSY in use,
  * or pinned on a disk of the snapshot of which there is another one; ETXTBSY a swap file

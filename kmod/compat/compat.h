@@ -69,11 +69,29 @@ static inline bool bpfsnap_is_frozen(const struct block_device *bdev, int error)
 #else
 static inline bool bpfsnap_is_frozen(const struct block_device *bdev, int error)
 {
-	const struct super_block *sb = READ_ONCE(bdev->bd_super);
+	const struct super_block *sb;
+	bool is_frozen;
 
-	return error == -EBUSY && sb && READ_ONCE(sb->s_writers.frozen) == SB_FREEZE_COMPLETE;
+	rcu_read_lock();
+	sb = READ_ONCE(bdev->bd_super);
+	is_frozen = error == -EBUSY && sb && READ_ONCE(sb->s_writers.frozen) == SB_FREEZE_COMPLETE;
+	rcu_read_unlock();
+	return is_frozen;
 }
 #endif
+
+/* Count a freeze less, which bdev_thaw() does not if it fails. */
+static inline void bpfsnap_forget_freeze(struct block_device *bdev)
+{
+	mutex_lock(&bdev->bd_fsfreeze_mutex);
+#ifdef HAVE_FREEZE_NESTS
+	atomic_dec_if_positive(&bdev->bd_fsfreeze_count);
+#else
+	if (bdev->bd_fsfreeze_count && !--bdev->bd_fsfreeze_count)
+		bdev->bd_fsfreeze_sb = NULL;
+#endif
+	mutex_unlock(&bdev->bd_fsfreeze_mutex);
+}
 
 /* An open block device: a file since 6.9, the device itself before. */
 #ifdef HAVE_BDEV_FILE
