@@ -61,8 +61,12 @@ static int explain_attach(const struct device *d, int error, struct fault *fault
 				    "%s is gone.", d->disk_name);
 	case ETIMEDOUT:
 		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
-				    "Writes that were in flight to %s did not end within %d ms.",
+				    "Writes that were in flight to %s, or tasks that may have sent some, did not end within %d ms.",
 				    d->disk_name, ATTACH_TIMEOUT_MS);
+	case EAGAIN:
+		return fault_device(fault, REASON_DEVICE_BUSY, d->disk_name,
+				    "%s cannot be attached while the machine hibernates.",
+				    d->disk_name);
 	case EBUSY:
 		return fault_device(fault, REASON_DEVICE_BUSY, d->disk_name,
 				    "A snapshot holds a range of %s.", d->disk_name);

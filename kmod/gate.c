@@ -449,7 +449,10 @@ static bool is_settled(const struct bpfsnap_origin *origin)
 {
 	bool is_settled = bio_list_empty(&origin->waiting);
 
-	/* A bio may go from one to the other, and back; it is always in one of them. */
+	/*
+	 * A bio may go from one to the other, and back.  One that does so again between these
+	 * looks is missed: bpfsnap_gate_leave() waits for it.
+	 */
 	smp_rmb();
 	is_settled &= !atomic_read(&origin->returning);
 	/* Likewise. */

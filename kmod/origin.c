@@ -7,6 +7,9 @@
  *
  *  - tasks between the place of the hook and the queue have slept or left the
  *    kernel since, when RCU tasks say so;
+ *  - below md, the device mapper or bcache, tasks that sleep at another disk may have bios
+ *    for this one on their stacks, for as long as they sleep: each is waited for until it has
+ *    none at all;
  *  - the queue is frozen, which waits for all that is in it: requests, or tasks that
  *    are in a bio-based driver, asleep or not.  Twice: a task may have slept at a queue
  *    that somebody else had frozen; it is in the queue before RCU tasks let us go on;
@@ -20,7 +23,10 @@
 #include <linux/module.h>
 #include <linux/part_stat.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/blk-integrity.h>
 #include "bpfsnap.h"
 
@@ -118,14 +124,89 @@ static int freeze_queue_once(struct request_queue *q, unsigned long deadline)
 	return left > 0 ? 0 : -ETIMEDOUT;
 }
 
+/* Does another driver send bios on to @disk? */
+static bool is_below(struct gendisk *disk)
+{
+	bool has_claims = false, is_below = false;
+	struct block_device *part;
+	unsigned long idx;
+
+	rcu_read_lock();
+	xa_for_each(&disk->part_tbl, idx, part) {
+		if (!bdev_is_partition(part) || !READ_ONCE(part->bd_holder))
+			continue;
+		has_claims = true;
+		is_below |= !bpfsnap_is_mounted(part);
+	}
+	rcu_read_unlock();
+	/* With a partition that is claimed, the disk's own holder is a mark. */
+	part = disk->part0;
+	return is_below || (!has_claims && READ_ONCE(part->bd_holder) && !bpfsnap_is_mounted(part));
+}
+
+/* The tasks that are in a submission now, or NULL without memory. */
+static struct task_struct **find_submitters(u32 *ret_nr)
+{
+	struct task_struct *process, *task, **tasks;
+	u32 room = 64, nr;
+
+	for (;; room = nr) {
+		tasks = kvcalloc(room, sizeof(*tasks), GFP_KERNEL);
+		if (!tasks)
+			return NULL;
+		nr = 0;
+		rcu_read_lock();
+		for_each_process_thread(process, task) {
+			if (!READ_ONCE(task->bio_list))
+				continue;
+			if (nr < room)
+				tasks[nr] = get_task_struct(task);
+			nr++;
+		}
+		rcu_read_unlock();
+		*ret_nr = min(nr, room);
+		if (nr <= room)
+			return tasks;
+		while (room)
+			put_task_struct(tasks[--room]);
+		kvfree(tasks);
+	}
+}
+
+/* Wait for those that may have bios on their stacks which passed before the hook knew the disk. */
+static int await_submitters(unsigned long deadline)
+{
+	struct task_struct **tasks;
+	int ret = 0;
+	u32 nr;
+
+	tasks = find_submitters(&nr);
+	if (!tasks)
+		return -ENOMEM;
+	while (nr--) {
+		/* Often: one that is busy has none for some microseconds only. */
+		while (READ_ONCE(tasks[nr]->bio_list) && !ret) {
+			usleep_range(50, 100);
+			if (time_after(jiffies, deadline))
+				ret = -ETIMEDOUT;
+		}
+		put_task_struct(tasks[nr]);
+	}
+	kvfree(tasks);
+	return ret;
+}
+
 /* Wait for the writes that passed before the hook knew the disk; its gate is open. */
 static int drain_unknown(struct bpfsnap_origin *origin, unsigned long deadline)
 {
 	struct request_queue *q = origin->disk->queue;
-	int ret;
+	int ret = 0;
 
 	synchronize_rcu_tasks();
-	ret = freeze_queue_once(q, deadline);
+	if (is_below(origin->disk))
+		ret = await_submitters(deadline);
+	if (!ret)
+		ret = freeze_queue_once(q, deadline);
 	if (ret)
 		return ret;
 	/* Nobody else's freeze may last over both of ours, with a task asleep before it. */
@@ -182,14 +263,43 @@ static void let_go(struct bpfsnap_origin *origin)
 	wait_event_timeout(reaped, !atomic_read(&reaping), msecs_to_jiffies(REAP_PATIENCE_MS));
 }
 
+static bool is_hibernating;		/* protected by bpfsnap_list_lock */
+
+/*
+ * The image of memory is written to the swap by a kernel whose memory is gone afterwards: the
+ * marks and copies of these writes with it, and what counts them.
+ */
+static int refuse_hibernation(struct notifier_block *block, unsigned long event, void *data)
+{
+	if (event != PM_HIBERNATION_PREPARE && event != PM_POST_HIBERNATION)
+		return NOTIFY_DONE;
+	mutex_lock(&bpfsnap_list_lock);
+	is_hibernating = event == PM_HIBERNATION_PREPARE && list_empty(&bpfsnap_origins);
+	mutex_unlock(&bpfsnap_list_lock);
+	if (event == PM_POST_HIBERNATION || is_hibernating)
+		return NOTIFY_OK;
+	pr_notice("no hibernation while disks are attached: what is written to the swap then would be missed\n");
+	return notifier_from_errno(-EBUSY);
+}
+
+static struct notifier_block hibernation = { .notifier_call = refuse_hibernation };
+
 int bpfsnap_origin_init(void)
 {
+	int ret;
+
 	reap_wq = alloc_workqueue("bpfsnap-reap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return reap_wq ? 0 : -ENOMEM;
+	if (!reap_wq)
+		return -ENOMEM;
+	ret = register_pm_notifier(&hibernation);
+	if (ret)
+		destroy_workqueue(reap_wq);
+	return ret;
 }
 
 void bpfsnap_origin_exit(void)
 {
+	unregister_pm_notifier(&hibernation);
 	destroy_workqueue(reap_wq);
 }
 
@@ -233,9 +343,13 @@ int bpfsnap_origin_attach(const struct bpfsnap_ioc_attach *arg)
 		goto unhook;
 	WRITE_ONCE(origin->attaching, false);
 	mutex_lock(&bpfsnap_list_lock);
-	list_add_tail(&origin->list, &bpfsnap_origins);
+	if (is_hibernating)
+		ret = -EAGAIN;
+	else
+		list_add_tail(&origin->list, &bpfsnap_origins);
 	mutex_unlock(&bpfsnap_list_lock);
-	return 0;
+	if (!ret)
+		return 0;
 
 unhook:
 	/* Unhooked first: nothing is held while what passed comes to its end. */

@@ -131,7 +131,7 @@ struct bpfsnap_ioc_version {
  * already; EROFS read-only disk; ENOSPC disk of no size; EOPNOTSUPP zoned, DAX,
  * inline encryption, an integrity profile, logical blocks of over 4 KiB, or a
  * bio-based disk that does not account its writes in flight; ETIMEDOUT writes from before the
- * call did not end in time; ENOMEM.
+ * call did not end in time; EAGAIN the machine is about to hibernate; ENOMEM.
  */
 struct bpfsnap_ioc_attach {
 	__u32 major;

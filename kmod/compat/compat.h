@@ -80,6 +80,16 @@ static inline bool bpfsnap_is_frozen(const struct block_device *bdev, int error)
 }
 #endif
 
+/* Is a filesystem mounted from @bdev?  Where that can't be told, the answer is no. */
+static inline bool bpfsnap_is_mounted(const struct block_device *bdev)
+{
+#ifdef HAVE_FREEZE_NESTS
+	return READ_ONCE(bdev->bd_holder_ops) == &fs_holder_ops;
+#else
+	return READ_ONCE(bdev->bd_super);
+#endif
+}
+
 /* Count a freeze less, which bdev_thaw() does not if it fails. */
 static inline void bpfsnap_forget_freeze(struct block_device *bdev)
 {

@@ -5,7 +5,8 @@
  * another of itself.  Soft interrupts do it too: they interrupt a task, and are interrupted
  * by hard ones, so that two programs on one tracepoint can be skipped for the same write.
  * And an independent witness: it counts the writes that arrive, and remembers where.
- * It erases securely, too, which no other disk here does.
+ * It erases securely, too, which no other disk here does; and a task that writes can be made
+ * to sleep in it, as in a disk that has no more room in its queue.
  *
  * The disk takes no locks and completes a write before its submission returns, like
  * brd, whence its name (and what tells how it is attached); so a write from an interrupt
@@ -14,6 +15,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -41,6 +43,10 @@ struct irq_writer {
 	struct irq_write writes[BIOS];
 	struct page *pages[BIOS];
 };
+
+static unsigned int stall_ms;
+module_param(stall_ms, uint, 0644);
+MODULE_PARM_DESC(stall_ms, "a task that writes sleeps so long first");
 
 static struct gendisk *disk;
 static int major;
@@ -113,6 +119,8 @@ static void lab_submit_bio(struct bio *bio)
 	struct bvec_iter iter;
 	struct bio_vec bv;
 
+	if (op_is_write(bio_op(bio)) && in_task() && READ_ONCE(stall_ms))
+		msleep(READ_ONCE(stall_ms));
 	if (op_is_write(bio_op(bio)) && bio_sectors(bio))
 		note_write(bio);
 	if (bio_op(bio) == REQ_OP_SECURE_ERASE) {
