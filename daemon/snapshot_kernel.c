@@ -185,6 +185,9 @@ static int explain_store(const struct snapshot_plan *plan, const struct device *
 	case EOPNOTSUPP:
 		why = "its filesystem cannot promise that the file's blocks stay where they are (shared, compressed, or smaller than 4 KiB)";
 		break;
+	case EROFS:
+		why = "what another snapshot set aside on the disk would be in an image that takes writes";
+		break;
 	case EFBIG:
 		why = "the free space is too scattered";
 		break;

@@ -252,17 +252,6 @@ static u32 take_budget(struct bpfsnap_snapshot *snap, u32 nr)
 	return nr;
 }
 
-/* Memory is the snapshot's: any of its storages may be the one that keeps it. */
-static bool is_storing(const struct bpfsnap_snapshot *snap)
-{
-	u32 i;
-
-	for (i = 0; i < snap->nr_stores; i++)
-		if (READ_ONCE(snap->stores[i]->is_busy))
-			return true;
-	return false;
-}
-
 /*
  * Have up to @nr chunks from @first on read by @reads.  Who awaits them takes nothing of
  * the reserves: these are the worker's, who sees to it that they are filled up again.
@@ -278,9 +267,10 @@ static u32 start_piece(struct bpfsnap_range *range, struct bpfsnap_job *job, u64
 
 	/*
 	 * At the bound, what is being stored comes back.  If it is all being read, that may
-	 * wait for just this write: read from a loop device, whose file is on this disk.
+	 * wait for just this write: read from a loop device, whose file is on this disk.  Or
+	 * another range's storage has it, which may be slower than this one's for ever.
 	 */
-	if (!budget && is_storing(range->snap))
+	if (!budget && READ_ONCE(range->store->is_busy))
 		return 0;
 	if (bpfsnap_chunkmap_prepare(&range->started, first, last, GFP_COPY) ||
 	    bpfsnap_chunkmap_prepare(&range->copied, first, last, GFP_COPY))
@@ -346,7 +336,7 @@ static void starve(struct bpfsnap_range *range, u64 chunk)
 	if (time_before(jiffies, range->starved_jiffies +
 				 msecs_to_jiffies(BPFSNAP_STORE_TIMEOUT_MS)))
 		return;
-	if (is_storing(range->snap))
+	if (READ_ONCE(range->store->is_busy))
 		bpfsnap_range_fail(range, -ETIMEDOUT, BPFSNAP_FAILURE_STORAGE_HANGS, sect);
 	else
 		bpfsnap_range_fail(range, -ENOMEM, BPFSNAP_FAILURE_NO_MEMORY, sect);

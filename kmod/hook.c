@@ -113,7 +113,7 @@ static const struct block_device_operations selftest_fops = {
 
 static int selftest(void)
 {
-	struct gendisk *disk = bpfsnap_alloc_disk(SECTOR_SIZE, false);
+	struct gendisk *disk = bpfsnap_alloc_disk(SECTOR_SIZE, SECTOR_SIZE - 1, false);
 	struct bio *bio;
 	int ret;
 

@@ -66,8 +66,9 @@ static void read_slowly(struct bpfsnap_range *range, struct bio *bio)
 
 	spin_lock_irqsave(&range->image_lock, flags);
 	bio_list_add(&range->slow, bio);
-	spin_unlock_irqrestore(&range->image_lock, flags);
+	/* Once somebody else may have taken the bio and ended it, the range may be gone. */
 	queue_work(image_wq, &range->slow_work);
+	spin_unlock_irqrestore(&range->image_lock, flags);
 }
 
 /* Counted out first: when it has ended, its opener may close, and the range be freed. */
@@ -105,10 +106,12 @@ static void fast_endio(struct bio *clone)
 
 static void end_bio(struct bpfsnap_range *range, struct bio *bio, int error)
 {
-	bio->bi_status = errno_to_blk_status(error);
-	if (error)
+	/* Without one, there may be one of a bio that was chained to it. */
+	if (error) {
+		bio->bi_status = errno_to_blk_status(error);
 		trace_bpfsnap_image_error(MKDEV(range->info.major, range->info.minor),
 					  range->info.image_minor, bio->bi_iter.bi_sector, error);
+	}
 	bio_done(range, bio);
 }
 
@@ -314,9 +317,10 @@ static int await_slot(struct bpfsnap_range *range, u64 chunk, u64 *ret_slot)
 			continue;
 		case BPFSNAP_IN_STORE:
 			*ret_slot = place.slot;
-			return 0;
+			/* A place of a range that failed means nothing. */
+			return READ_ONCE(range->error);
 		case BPFSNAP_ZERO:
-			return -EIO;	/* there is none in an image that takes writes */
+			return -EIO;	/* there is none in an image that takes writes: bpfsnap_pin_hide() */
 		}
 	}
 	return range->error;
@@ -436,6 +440,7 @@ static int alloc_bounce(struct bpfsnap_range *range)
 /* Make the image, but let nobody see it yet. */
 int bpfsnap_image_create(struct bpfsnap_range *range)
 {
+	struct block_device *origin;
 	struct gendisk *disk;
 	int minor;
 
@@ -452,7 +457,9 @@ int bpfsnap_image_create(struct bpfsnap_range *range)
 		free_bounce(range);
 		return minor;
 	}
-	disk = bpfsnap_alloc_disk(bdev_logical_block_size(range->origin->disk->part0),
+	origin = range->origin->disk->part0;
+	disk = bpfsnap_alloc_disk(bdev_logical_block_size(origin),
+				  max_t(unsigned int, bdev_dma_alignment(origin), SECTOR_SIZE - 1),
 				  range->snap->writable);
 	if (IS_ERR(disk)) {
 		ida_free(&image_minors, minor);

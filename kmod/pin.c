@@ -208,6 +208,9 @@ int bpfsnap_pin_hide(const struct bpfsnap_store *store, struct bpfsnap_range *ra
 		to = min(to, end);
 		if (from >= to)
 			continue;
+		/* They have no place to be written to. */
+		if (range->snap->writable)
+			return -EROFS;
 		/* A chunk that holds other data besides would be hidden with it. */
 		if ((from - start) % BPFSNAP_CHUNK_SECT || (to - start) % BPFSNAP_CHUNK_SECT)
 			return -EOPNOTSUPP;

@@ -186,6 +186,15 @@ static void tell_low(const struct bpfsnap_range *range, u64 left_slots)
 	bpfsnap_event_add(BPFSNAP_EVENT_LOW_SPACE, range, 0, left_slots << BPFSNAP_CHUNK_SHIFT);
 }
 
+/* There is room again, so nobody need wait for the next look. */
+static void is_full_no_more(struct bpfsnap_store *store)
+{
+	lockdep_assert_held(&store->lock);
+	if (store->is_full && !store->is_ending)
+		mod_delayed_work(store->wq, &store->retry, 0);
+	store->is_full = false;
+}
+
 /* Full: is there still time for somebody to extend it? */
 static bool may_grow(struct bpfsnap_store *store, const struct bpfsnap_range *range)
 {
@@ -330,7 +339,7 @@ static bool store_batch(struct bpfsnap_store *store, struct list_head *batch, u6
 		return false;
 	if (!is_full(ret)) {
 		spin_lock(&store->lock);
-		store->is_full = false;
+		is_full_no_more(store);
 		spin_unlock(&store->lock);
 	}
 	end_batch(store, batch, slot, ret);
@@ -402,7 +411,7 @@ int bpfsnap_store_extend(struct bpfsnap_store *store, u64 limit_bytes)
 	if (nr_slots >= store->nr_slots && (!store->bdev || nr_slots <= store->end_slots)) {
 		store->nr_slots = nr_slots;
 		store->is_low_told = false;
-		store->is_full = false;
+		is_full_no_more(store);
 		ret = 0;
 	}
 	spin_unlock(&store->lock);
@@ -440,6 +449,15 @@ static int use_bdev(struct bpfsnap_store *store)
 	return 0;
 }
 
+/* From here on: what nobody has seen until now would be told as a new error. */
+static errseq_t sample_errors(errseq_t *errors)
+{
+	errseq_t since = 0;
+
+	errseq_check_and_advance(errors, &since);
+	return since;
+}
+
 static int use_file(struct bpfsnap_store *store, u32 flags)
 {
 	struct file *file = store->file;
@@ -452,8 +470,8 @@ static int use_file(struct bpfsnap_store *store, u32 flags)
 	if (!file->f_op->write_iter || !file->f_op->read_iter)
 		return -EINVAL;
 	store->end_slots = (u64)inode->i_sb->s_maxbytes >> BPFSNAP_CHUNK_SHIFT;
-	store->wb_err = filemap_sample_wb_err(file->f_mapping);
-	store->sb_err = errseq_sample(&inode->i_sb->s_wb_err);
+	store->wb_err = sample_errors(&file->f_mapping->wb_err);
+	store->sb_err = sample_errors(&inode->i_sb->s_wb_err);
 	return 0;
 }
 

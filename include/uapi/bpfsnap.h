@@ -240,7 +240,8 @@ struct bpfsnap_dev {
  * or pinned already; EOPNOTSUPP pinned with holes, unwritten, shared or misaligned blocks,
  * or on a filesystem that can't say where they are; EFBIG pinned in over 65,536 places;
  * EXDEV on a disk of the snapshot, on one whose snapshot stores on such a disk, or on a
- * filesystem to be frozen; ENOSPC no room.
+ * filesystem to be frozen; EROFS with BPFSNAP_SNAP_WRITABLE, another snapshot's storage is
+ * pinned in the range; ENOSPC no room.
  */
 struct bpfsnap_ioc_snap_create {
 	__u8 id[16];

@@ -117,14 +117,18 @@ static inline bpfsnap_bdev_t bpfsnap_bdev_open_excl(dev_t dev, void *holder)
 	return bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_WRITE, holder, NULL);
 }
 
+/* Nobody should find the disk busy after us: but fput() is lazy in a worker. */
 static inline void bpfsnap_bdev_close(bpfsnap_bdev_t handle)
 {
-	bdev_fput(handle);
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(handle);
+	else
+		bdev_fput(handle);
 }
 
 static inline void bpfsnap_bdev_close_excl(bpfsnap_bdev_t handle)
 {
-	bdev_fput(handle);
+	bpfsnap_bdev_close(handle);
 }
 
 static inline struct block_device *bpfsnap_bdev(bpfsnap_bdev_t handle)
@@ -160,11 +164,13 @@ static inline struct block_device *bpfsnap_bdev(bpfsnap_bdev_t handle)
 }
 #endif
 
-/* A bio-based disk with the given logical block size, or an ERR_PTR. */
+/* A bio-based disk with the given logical block size and alignment of memory, or an ERR_PTR. */
 #ifdef HAVE_ALLOC_DISK_LIMITS
-static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool discards)
+static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, unsigned int dma_alignment,
+						 bool discards)
 {
 	struct queue_limits lim = {
+		.dma_alignment = dma_alignment,
 		.logical_block_size = lbs_bytes,
 		.physical_block_size = PAGE_SIZE,
 		.max_hw_discard_sectors = discards ? UINT_MAX >> SECTOR_SHIFT : 0,
@@ -174,12 +180,14 @@ static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool di
 	return blk_alloc_disk(&lim, NUMA_NO_NODE);
 }
 #else
-static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, bool discards)
+static inline struct gendisk *bpfsnap_alloc_disk(unsigned int lbs_bytes, unsigned int dma_alignment,
+						 bool discards)
 {
 	struct gendisk *disk = blk_alloc_disk(NUMA_NO_NODE);
 
 	if (!disk)
 		return ERR_PTR(-ENOMEM);
+	blk_queue_dma_alignment(disk->queue, dma_alignment);
 	blk_queue_logical_block_size(disk->queue, lbs_bytes);
 	blk_queue_physical_block_size(disk->queue, PAGE_SIZE);
 	disk->queue->limits.discard_granularity = lbs_bytes;

@@ -337,7 +337,7 @@ static int __init lab_disk_init(void)
 	ret = major = register_blkdev(0, "ramlab");
 	if (ret < 0)
 		goto free;
-	disk = bpfsnap_alloc_disk(SECTOR_SIZE, false);
+	disk = bpfsnap_alloc_disk(SECTOR_SIZE, SECTOR_SIZE - 1, false);
 	if (IS_ERR(disk)) {
 		ret = PTR_ERR(disk);
 		disk = NULL;
