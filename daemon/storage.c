@@ -74,6 +74,14 @@ static int below_store(const struct bpfsnap_snap_info *info, struct chains *chai
 	return r < 0 ? r : stack_below_filesystem(&keys, chains);
 }
 
+static bool is_image(const struct bpfsnap_snap_info *infos, size_t nr, uint32_t key)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (key_make(infos[i].image_major, infos[i].image_minor) == key)
+			return true;
+	return false;
+}
+
 /*
  * What is stored on a disk that has a snapshot itself is copied to that one's storage, and
  * so on: it may not come back to a disk of this snapshot, or one write would go round
@@ -85,12 +93,18 @@ static int check_circle(const struct snapshot_plan *plan, const struct chains *c
 	_cleanup_(freep) struct bpfsnap_snap_info *infos = NULL;
 	_cleanup_(keys_done) struct keys reached = { 0 };
 	size_t nr = 0;
-	int r = 0;
+	int r;
 
-	if (kctl_snapshots(&infos, &nr) < 0)
-		nr = 0;		/* no module yet, no snapshots */
-	for (size_t i = 0; i < chains->nr && r >= 0; i++)
+	r = kctl_snapshots(&infos, &nr);
+	if (r == -ENOENT || r == -ENXIO)
+		r = 0;		/* no module yet, no snapshots */
+	for (size_t i = 0; i < chains->nr && r >= 0; i++) {
+		if (is_image(infos, nr, chains->items[i].disk_key))
+			return fault_storage(fault, plan->request->storage,
+					     "Old content cannot be kept on the image of another snapshot, with which it would be gone: %s.",
+					     chains->items[i].text);
 		r = keys_add(&reached, chains->items[i].disk_key);
+	}
 	for (size_t at = 0; at < reached.nr && r >= 0; at++) {
 		for (size_t i = 0; i < nr && r >= 0; i++) {
 			_cleanup_(chains_done) struct chains below = { 0 };
