@@ -19,58 +19,143 @@
 #include <sys/wait.h>
 
 #include "device.h"
-#include "log.h"
+#include "fsdev.h"
 #include "mounts.h"
 
-/* btrfs has a number of its own, and names its device. */
+/* btrfs has a number of its own, and names one of its devices. */
 static bool is_on(struct libmnt_fs *fs, uint32_t key)
 {
-	const char *source = mnt_fs_get_srcpath(fs);
+	_cleanup_(keys_done) struct keys members = { 0 };
+	const char *source = mnt_fs_get_srcpath(fs), *type = mnt_fs_get_fstype(fs);
 	struct stat st;
 
 	if (key_of(mnt_fs_get_devno(fs)) == key)
 		return true;
+	if (type && strcmp(type, "btrfs") == 0)
+		return fsdev_of_btrfs(source, &members) >= 0 && keys_has(&members, key);
 	return source && source[0] == '/' && stat(source, &st) == 0 && S_ISBLK(st.st_mode) &&
 	       key_of(st.st_rdev) == key;
 }
 
-/* A handle of one mount point of each filesystem. */
-static int open_mounts(const struct keys *keys, struct freeze *freeze)
+/*
+ * Return: a handle of what is mounted there, or -errno; -ESTALE if that is another filesystem,
+ * which was mounted over it.
+ */
+static int open_mount(struct libmnt_fs *fs)
+{
+	_cleanup_(closep) int path_fd = open(mnt_fs_get_target(fs), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statx stx;
+	char link[64];
+	int fd;
+
+	if (path_fd < 0 || statx(path_fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_MNT_ID, &stx) < 0)
+		return -errno;
+	if (!(stx.stx_mask & STATX_MNT_ID) || stx.stx_mnt_id != (uint64_t)mnt_fs_get_id(fs))
+		return -ESTALE;
+	/* A file can be a mount point, too. To open a device or a fifo is to use it. */
+	if (!S_ISDIR(stx.stx_mode) && !S_ISREG(stx.stx_mode))
+		return -ENOTDIR;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* By the first of its mount points that can be opened; else @ret_target is one of the others. */
+static int open_filesystem(struct libmnt_table *table, dev_t devno, const char **ret_target)
+{
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
+	struct libmnt_fs *fs;
+	int fd = -ENOMEM;
+
+	while (iter && fd < 0 && mnt_table_next_fs(table, iter, &fs) == 0) {
+		if (mnt_fs_get_devno(fs) != devno)
+			continue;
+		*ret_target = mnt_fs_get_target(fs);
+		fd = open_mount(fs);
+	}
+	mnt_free_iter(iter);
+	return fd;
+}
+
+static int add_filesystem(struct libmnt_table *table, dev_t devno, uint32_t key,
+			  struct freeze *freeze, struct fault *fault)
+{
+	int *fds = realloc(freeze->fds, (freeze->nr + 1) * sizeof(*fds)), fd;
+	char name[DEVICE_NAME_MAX];
+	const char *target = "";
+
+	if (!fds)
+		return -ENOMEM;
+	freeze->fds = fds;
+	fd = open_filesystem(table, devno, &target);
+	if (fd < 0)
+		return fault_device(fault, REASON_FREEZE_FAILED,
+				    device_name(key, name, sizeof(name)),
+				    "The filesystem on %s could not be frozen, since what is mounted at %s cannot be opened: %s.",
+				    name, target,
+				    fd == -ESTALE ? "another one is mounted over it" : strerror(-fd));
+	fds[freeze->nr++] = fd;
+	return 0;
+}
+
+static int add_filesystems(struct libmnt_table *table, uint32_t key, struct keys *seen,
+			   struct freeze *freeze, struct fault *fault)
+{
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
+	struct libmnt_fs *fs;
+	int first = iter ? 0 : -ENOMEM;
+
+	while (iter && mnt_table_next_fs(table, iter, &fs) == 0) {
+		dev_t devno = mnt_fs_get_devno(fs);
+		int r;
+
+		if (!is_on(fs, key))
+			continue;
+		r = keys_add(seen, key_of(devno));
+		if (r > 0)
+			r = add_filesystem(table, devno, key, freeze, fault);
+		if (r < 0)
+			first = first ?: r;
+	}
+	mnt_free_iter(iter);
+	return first;
+}
+
+/* A handle of each filesystem. Return: 0, or the first error, with a handle of all others. */
+static int open_mounts(const struct keys *keys, struct freeze *freeze, struct fault *fault)
 {
 	_cleanup_(mounts_putp) struct libmnt_table *table = mounts_read();
 	_cleanup_(keys_done) struct keys seen = { 0 };
+	int first = 0;
 
 	if (!table)
 		return -ENOMEM;
-	freeze->fds = calloc(keys->nr + 1, sizeof(*freeze->fds));
-	if (!freeze->fds)
-		return -ENOMEM;
 	for (size_t i = 0; i < keys->nr; i++) {
-		struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_BACKWARD);
-		struct libmnt_fs *fs;
-		int fd = -1;
+		int r = add_filesystems(table, keys->items[i], &seen, freeze, fault);
 
-		while (iter && fd < 0 && mnt_table_next_fs(table, iter, &fs) == 0)
-			if (is_on(fs, keys->items[i]) &&
-			    keys_add(&seen, key_of(mnt_fs_get_devno(fs))) > 0)
-				fd = open(mnt_fs_get_target(fs), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		mnt_free_iter(iter);
-		if (fd >= 0)
-			freeze->fds[freeze->nr++] = fd;
+		first = first ?: r;
 	}
-	return 0;
+	return first;
+}
+
+/* All but the first ones. */
+static void forget(struct freeze *freeze, size_t nr_kept)
+{
+	while (freeze->nr > nr_kept)
+		close(freeze->fds[--freeze->nr]);
 }
 
 void freeze_sync(const struct keys *keys)
 {
 	struct freeze mounts = { 0 };
+	struct fault unsaid = { 0 };
 
-	(void)open_mounts(keys, &mounts);
-	while (mounts.nr > 0) {
-		(void)syncfs(mounts.fds[--mounts.nr]);
-		close(mounts.fds[mounts.nr]);
-	}
+	(void)open_mounts(keys, &mounts, &unsaid);
+	for (size_t i = 0; i < mounts.nr; i++)
+		(void)syncfs(mounts.fds[i]);
+	forget(&mounts, 0);
 	free(mounts.fds);
+	fault_done(&unsaid);
 }
 
 static void thaw(const struct freeze *freeze, size_t nr)
@@ -126,12 +211,14 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 	int r;
 
 	*ret_freeze = (struct freeze){ .watch_fd = -1 };
-	r = open_mounts(keys, ret_freeze);
+	r = open_mounts(keys, ret_freeze, fault);
 	if (r >= 0 && ret_freeze->nr > 0)
 		r = start_watchdog(ret_freeze, timeout_ms);
-	if (r < 0)
+	if (r < 0) {
+		forget(ret_freeze, 0);	/* nothing is ours to thaw */
 		return fault_system(fault, "freeze", r, "Filesystems cannot be frozen: %s.",
 				    strerror(-r));
+	}
 	for (i = 0; i < ret_freeze->nr; i++) {
 		char link[64], path[512] = "";
 
@@ -142,8 +229,7 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 		(void)!readlink(link, path, sizeof(path) - 1);
 		thaw(ret_freeze, i);
 		/* One that another has frozen is not ours to thaw. */
-		while (ret_freeze->nr > i)
-			close(ret_freeze->fds[--ret_freeze->nr]);
+		forget(ret_freeze, i);
 		return fault_device(fault, REASON_FREEZE_FAILED, path,
 				    "The filesystem at %s could not be frozen: %s.", path,
 				    strerror(-r));
@@ -162,8 +248,7 @@ int freeze_end(struct freeze *freeze)
 		if (waitpid(freeze->watch_pid, &status, 0) < 0)
 			status = 0;
 	}
-	while (freeze->nr > 0)
-		close(freeze->fds[--freeze->nr]);
+	forget(freeze, 0);
 	free(freeze->fds);
 	*freeze = (struct freeze){ .watch_fd = -1 };
 	return status ? -ETIME : 0;

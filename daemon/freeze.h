@@ -29,7 +29,9 @@ struct freeze {
  * @timeout_ms: after this a child process thaws them, and also if this process dies
  * @ret_freeze: to be ended by freeze_end(), also after an error
  *
- * Errors: FreezeFailed.
+ * Those that are mounted as this process sees it.
+ *
+ * Errors: FreezeFailed, also if none of a filesystem's mount points can be opened.
  */
 int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *ret_freeze,
 		 struct fault *fault);

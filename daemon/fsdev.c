@@ -58,7 +58,7 @@ static int add_members(const char *uuid, const char *name, struct keys *keys)
 	return 0;
 }
 
-static int add_btrfs(const char *source, struct keys *keys)
+int fsdev_of_btrfs(const char *source, struct keys *ret_keys)
 {
 	_cleanup_(close_dir) DIR *dir = NULL;
 	char name[NAME_MAX], path[PATH_MAX];
@@ -68,7 +68,7 @@ static int add_btrfs(const char *source, struct keys *keys)
 
 	if (!source || stat(source, &st) < 0 || !S_ISBLK(st.st_mode))
 		return -EOPNOTSUPP;
-	r = keys_add(keys, key_of(st.st_rdev));
+	r = keys_add(ret_keys, key_of(st.st_rdev));
 	if (r < 0)
 		return r;
 	r = sysfs_name(key_of(st.st_rdev), name, sizeof(name));
@@ -79,7 +79,7 @@ static int add_btrfs(const char *source, struct keys *keys)
 	if (!dir)
 		return -EOPNOTSUPP;
 	while ((entry = readdir(dir))) {
-		r = add_members(entry->d_name, name + strlen("/dev/"), keys);
+		r = add_members(entry->d_name, name + strlen("/dev/"), ret_keys);
 		if (r < 0)
 			return r;
 	}
@@ -116,7 +116,7 @@ static int ask_mount_table(const char *path, struct keys *keys, char *ret_type, 
 	if (is_memory(type))
 		return 0;
 	if (strcmp(type, "btrfs") == 0)
-		return add_btrfs(mnt_fs_get_source(fs), keys);
+		return fsdev_of_btrfs(mnt_fs_get_source(fs), keys);
 	return -EOPNOTSUPP;
 }
 

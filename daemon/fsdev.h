@@ -20,6 +20,9 @@ int fsdev_of_path(const char *path, struct keys *ret_keys, char *ret_type, size_
 /** fsdev_of_number - the same, by the number that stat() shows for its files */
 int fsdev_of_number(unsigned int major_nr, unsigned int minor_nr, struct keys *ret_keys);
 
+/** fsdev_of_btrfs - all devices of one, by the name of any; -EOPNOTSUPP if it is no device's */
+int fsdev_of_btrfs(const char *source, struct keys *ret_keys);
+
 /** fsdev_of_loop - the devices of the filesystem that a loop device's file is on */
 int fsdev_of_loop(uint32_t loop_key, struct keys *ret_keys);
 

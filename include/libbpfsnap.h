@@ -323,7 +323,7 @@ struct bpfsnap_boundary {
 /**
  * bpfsnap_epoch_advance - end the epoch, before the other snapshot is taken
  * @checkpoint: to be made, or NULL
- * @freeze: freeze the filesystems meanwhile
+ * @freeze: freeze the filesystems meanwhile, as far as the daemon sees them mounted
  * @timeout_ms: 0 for the daemon's choice
  * @ret_boundaries: one for each device, and NULL
  *

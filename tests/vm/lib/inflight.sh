@@ -70,3 +70,84 @@ straddle() {
 	is "$(wc -l <$scratch/listed)" 16 "$name: and nothing else is in it"
 	is "$(bpfsnap --json changes "$device" --since "$since" | jq -r .state)" ok "$name: without a doubt"
 }
+
+# outcome DEVICE... - of a boundary with a freeze: "ok", or the error and its reason.
+outcome() {
+	local answer
+	if answer=$(bpfsnap --json epoch advance "$@" --freeze --timeout 1000 2>/dev/null); then
+		echo ok
+	else
+		jq -r '.error | "\(.name): \(.reason)"' <<<"$answer"
+	fi
+}
+
+# says PATTERN COMMAND...
+says() {
+	local said
+	said=$("${@:2}")
+	echo "$said"
+	grep -q "$1" <<<"$said"
+}
+
+# freezes NAME DEVICE - on which nothing is: is its filesystem frozen for a boundary, wherever that
+# is mounted?
+freezes() {
+	local name=$1 device=$2 dir=$scratch/freezes other away
+	# What is frozen already can't be frozen once more: so it shows that it was tried.
+	in_away() { nsenter --target "$away" --mount fsfreeze "$1" "$dir/away"; }
+	tried() {
+		in_away --freeze
+		outcome "$device"
+		in_away --unfreeze
+	}
+	is_frozen() {
+		is "$(outcome "$device")" ok "$name: $1"
+		check "$name: and frozen indeed" says "^FreezeFailed: .*busy" tried
+	}
+
+	other=$(make_loop 16)
+	mkfs.ext4 -qF "$other"
+	mkfs.ext4 -qF "$device" 16M
+	mkdir -p "$dir"/{on,away,elsewhere}
+	touch "$dir/file"
+	mkfifo "$dir/fifo"
+
+	unshare --mount sh -c "mount $device $dir/away && cd $dir/away && touch file && mkfifo fifo &&
+		sync . && touch $dir/there && exec sleep 600" &
+	away=$!
+	cleanup_fn eval "kill $away 2>/dev/null || true"
+	need "$name: a filesystem is mounted out of sight" await test -e "$dir/there"
+
+	mount "$device" "$dir/on"
+	is_frozen "mounted here"
+	mount --bind "$dir/on/file" "$dir/on/file"
+	is_frozen "a file of it is mounted, too"
+	umount "$dir/on/file"
+	umount "$dir/on"
+	mount "$device" "$dir/elsewhere"
+	mount "$device" "$dir/on"
+	mount "$other" "$dir/on"
+	is_frozen "one of two mount points is covered"
+	umount "$dir/elsewhere"
+	check "$name: one that is covered can't be frozen" \
+		says "^FreezeFailed: .*${device##*/}.*$dir/on .*over it" outcome "$device"
+	bpfsnap device attach "$other" >/dev/null
+	fsfreeze --freeze "$dir/on"
+	check "$name: even with another" says "^FreezeFailed: .*over it" outcome "$other" "$device"
+	check "$name: which stays frozen if it was" fsfreeze --unfreeze "$dir/on"
+	bpfsnap device detach "$other" >/dev/null
+	umount "$dir/on"
+	mount --bind "$dir/on/file" "$dir/file"
+	mount --bind "$dir/on/fifo" "$dir/fifo"
+	umount "$dir/on"
+	is_frozen "only a file and a fifo are mounted"
+	umount "$dir/file"
+	check "$name: a fifo is not waited for" \
+		says "^FreezeFailed: .*${device##*/}.*$dir/fifo " outcome "$device"
+	umount "$dir/fifo"
+
+	check "$name: and nothing is left frozen" timeout 20 nsenter --target "$away" --mount \
+		sh -c "touch $dir/away/after && sync -f $dir/away"
+	kill "$away"
+	wait "$away" || true
+}
