@@ -27,7 +27,7 @@ int disk_flush(uint32_t disk_key, unsigned int timeout_ms);
 /**
  * disk_flush_mapped - the same for a device of the device mapper, as it is busy
  * @timeout_ms: how long that may take, for it and for each device mapped onto it
- * @is_frozen: their filesystems are, and not to be frozen once more
+ * @is_frozen: filesystems are: freeze none, which might be one of these or stand on it
  * @call: for whom; once nobody waits any more, it ends
  *
  * Writes that come meanwhile wait until it is resumed.  That is left to a child of ours,

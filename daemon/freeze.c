@@ -20,6 +20,7 @@
 
 #include "device.h"
 #include "fsdev.h"
+#include "fsjournal.h"
 #include "mounts.h"
 
 /* btrfs has a number of its own, and names one of its devices. */
@@ -114,6 +115,8 @@ static int add_filesystems(struct libmnt_table *table, uint32_t key, struct keys
 		r = keys_add(seen, key_of(devno));
 		if (r > 0)
 			r = add_filesystem(table, devno, key, freeze, fault);
+		if (r >= 0)
+			r = keys_add(&freeze->keys, key);
 		if (r < 0)
 			first = first ?: r;
 	}
@@ -155,6 +158,7 @@ void freeze_sync(const struct keys *keys)
 		(void)syncfs(mounts.fds[i]);
 	forget(&mounts, 0);
 	free(mounts.fds);
+	keys_done(&mounts.keys);
 	fault_done(&unsaid);
 }
 
@@ -237,6 +241,26 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 	return 0;
 }
 
+enum freeze_found freeze_look(const struct freeze *freeze, uint32_t key)
+{
+	_cleanup_(keys_done) struct keys keys = { 0 };
+	enum freeze_found found = FREEZE_FOUND_NONE;
+	int r = keys_add(&keys, key);
+
+	for (size_t i = 0; i < keys.nr && r >= 0; i++) {
+		if (keys_has(&freeze->keys, keys.items[i])) {
+			found = FREEZE_FOUND;
+			continue;
+		}
+		if (fsjournal_is_mounted(keys.items[i]))
+			return FREEZE_FOUND_HIDDEN;
+		r = sysfs_children(keys.items[i], "holders", NULL, &keys);
+		if (r >= 0)
+			r = sysfs_children(keys.items[i], "", "partition", &keys);
+	}
+	return r < 0 ? FREEZE_FOUND_NONE : found;
+}
+
 int freeze_end(struct freeze *freeze)
 {
 	int status = 0;
@@ -250,6 +274,7 @@ int freeze_end(struct freeze *freeze)
 	}
 	forget(freeze, 0);
 	free(freeze->fds);
+	keys_done(&freeze->keys);
 	*freeze = (struct freeze){ .watch_fd = -1 };
 	return status ? -ETIME : 0;
 }

@@ -148,6 +148,11 @@ static bool is_mounted(const char *type, uint32_t key)
 	return access(path, F_OK) == 0;
 }
 
+bool fsjournal_is_mounted(uint32_t key)
+{
+	return is_mounted("ext4", key) || is_mounted("xfs", key) || is_mounted("f2fs", key);
+}
+
 int fsjournal_find(uint32_t key, struct fsjournal *ret_journal)
 {
 	uint8_t block[FSJOURNAL_BLOCK_BYTES];

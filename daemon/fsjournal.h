@@ -30,6 +30,9 @@ struct fsjournal {
  */
 int fsjournal_find(uint32_t key, struct fsjournal *ret_journal);
 
+/** fsjournal_is_mounted - has the device one of those filesystems, in whichever namespace? */
+bool fsjournal_is_mounted(uint32_t key);
+
 /**
  * fsjournal_of_ext4 - what a superblock says
  * @block: the first FSJOURNAL_BLOCK_BYTES of the device

@@ -14,7 +14,8 @@
  *   devices of the mapper      some targets keep writes that the kernel does not count as in
  *                              flight: the device is suspended and resumed, which ends them
  *   others (md, zram)          wait until the kernel counts no writes in flight; where it
- *                              does not count, or never gets there, freeze
+ *                              does not count, or never gets there, freeze, provided that
+ *                              who writes is a filesystem that we see
  */
 #include "methods.h"
 
@@ -43,6 +44,7 @@ enum {
 /**
  * struct boundary - an epoch's end on its way
  * @freezes: filesystems are frozen at it
+ * @freeze: these; NULL if none shall be
  */
 struct boundary {
 	const struct call *call;
@@ -51,6 +53,7 @@ struct boundary {
 	size_t nr;
 	const char *checkpoint;
 	bool freezes;
+	const struct freeze *freeze;
 	int64_t timeout_ms;
 	uint32_t ended;
 };
@@ -145,10 +148,12 @@ static int put_checkpoints(const struct boundary *b, struct fault *fault)
  * None of a disk's writes in flight, seen twice.  In between everyone who had been shown to
  * us, but was not counted yet, has been.
  *
+ * @is_still: nobody writes to it, whatever the kernel counts
+ *
  * Return: whether that was seen before the deadline, or -errno.
  */
-static int drain(const struct boundary *b, const struct device *d, int64_t deadline_ms,
-		 uint64_t *ret_nr)
+static int drain(const struct boundary *b, const struct device *d, bool is_still,
+		 int64_t deadline_ms, uint64_t *ret_nr)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	int seen = 0, r;
@@ -157,7 +162,7 @@ static int drain(const struct boundary *b, const struct device *d, int64_t deadl
 		r = reach_inflight(d->disk_key, ret_nr);
 		if (r < 0)
 			return r;
-		seen = *ret_nr == 0 && !(reach_keeps_back(d->disk_key) && !b->freezes) ? seen + 1 : 0;
+		seen = *ret_nr == 0 && (is_still || !reach_keeps_back(d->disk_key)) ? seen + 1 : 0;
 		if (seen == 2)
 			return 1;
 		if (now_ms() > deadline_ms || call_check(b->call) < 0)
@@ -191,6 +196,32 @@ static int flush(const struct boundary *b, const struct device *d, int64_t deadl
 	return 0;
 }
 
+/* Is nobody writing to it, since filesystems are frozen? @ret_advice: else, what to do about that */
+static bool look_still(const struct boundary *b, const struct device *d, char *ret_advice,
+		       size_t room)
+{
+	if (!b->freeze) {
+		snprintf(ret_advice, room, ": freeze, or");
+		return false;
+	}
+	switch (freeze_look(b->freeze, d->key)) {
+	case FREEZE_FOUND_NONE:
+		snprintf(ret_advice, room,
+			 ", and no filesystem is mounted on %s as far as bpfsnapd sees, so freezing does not help:",
+			 d->name);
+		return false;
+	case FREEZE_FOUND_HIDDEN:
+		snprintf(ret_advice, room,
+			 ", and a filesystem on %s is mounted where bpfsnapd does not see it, so freezing does not help:",
+			 d->name);
+		return false;
+	case FREEZE_FOUND:
+		break;
+	}
+	snprintf(ret_advice, room, ":");
+	return true;
+}
+
 /*
  * A disk that takes requests need not be waited for: if it does drain soon, then no completion
  * that was not seen can matter.  The others must drain.
@@ -201,6 +232,8 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 	int64_t soon_ms = now_ms() + SETTLE_MS;
 	const char *kept_back;
 	struct reach reach;
+	char advice[192];
+	bool is_still;
 	uint64_t nr = 0;
 	int r;
 
@@ -209,13 +242,14 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 		return flush(b, d, deadline_ms, fault);
 	if (!reach.counts_inflight && reach.takes_requests)
 		return 0;
-	if (!reach.counts_inflight && !b->freezes)
+	is_still = look_still(b, d, advice, sizeof(advice));
+	if (!reach.counts_inflight && !is_still)
 		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
-				    "The kernel does not count what is in flight to %s: freeze, or set its queue/iostats to 1.",
-				    d->disk_name);
+				    "The kernel does not count what is in flight to %s%s set its queue/iostats to 1.",
+				    d->disk_name, advice);
 	if (reach.takes_requests && soon_ms < deadline_ms)
 		deadline_ms = soon_ms;
-	r = drain(b, d, deadline_ms, &nr);
+	r = drain(b, d, is_still, deadline_ms, &nr);
 	if (r < 0)
 		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->disk_name, "%s is gone.",
 				    d->disk_name);
@@ -226,11 +260,12 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 	kept_back = reach_keeps_back(d->disk_key);
 	if (kept_back)
 		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
-				    "%s may keep writes back, since %s: freeze, or try again.",
-				    d->disk_name, kept_back);
+				    "%s may keep writes back, since %s%s try again.",
+				    d->disk_name, kept_back, advice);
 	return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
-			    "%llu writes are in flight to %s, and did not end within %lld ms: freeze, or try again.",
-			    (unsigned long long)nr, d->disk_name, (long long)b->timeout_ms);
+			    "%llu writes are in flight to %s, and did not end within %lld ms%s try again.",
+			    (unsigned long long)nr, d->disk_name, (long long)b->timeout_ms,
+			    advice);
 }
 
 static int move(struct boundary *b, struct fault *fault)
@@ -267,8 +302,10 @@ static int move_frozen(struct boundary *b, struct fault *fault)
 				    "What stands on the devices cannot be determined: %s.",
 				    strerror(-r));
 	r = TRACKER_WAIT(b->tracker, freeze_begin(&keys, (uint32_t)b->timeout_ms, &freeze, fault));
+	b->freeze = &freeze;
 	if (r >= 0)
 		r = move(b, fault);
+	b->freeze = NULL;
 	thawed = TRACKER_WAIT(b->tracker, freeze_end(&freeze));
 	if (r >= 0 && thawed < 0)
 		return fault_device(fault, REASON_FREEZE_FAILED, b->devices[0].name,

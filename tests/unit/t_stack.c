@@ -15,10 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "freeze.h"
 #include "stack.h"
 
 enum {
-	SDA = 8 << 20, SDA1 = SDA + 1, SDB = SDA + 16, MD0 = 9 << 20, DM0 = 253 << 20,
+	SDA = 8 << 20, SDA1 = SDA + 1, SDA2 = SDA + 2, SDB = SDA + 16, MD0 = 9 << 20, DM0 = 253 << 20,
 	CCISS = 104 << 20,
 };
 
@@ -152,6 +153,33 @@ static void test_above(void **state)
 	keys_done(&keys);
 }
 
+/* A filesystem on dm-0, and what it says of those below; then one that is mounted elsewhere. */
+static void test_frozen(void **state)
+{
+	struct freeze freeze = { 0 };
+
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND_NONE);
+	assert_int_equal(keys_add(&freeze.keys, DM0), 1);
+	assert_int_equal(freeze_look(&freeze, DM0), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, MD0), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, CCISS), FREEZE_FOUND_NONE);
+
+	add("block/sda/sda2", "8:2", "900");
+	put("block/sda/sda2/partition", "2");
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, SDA2), FREEZE_FOUND_NONE);
+	dir("fs");
+	dir("fs/ext4");
+	dir("fs/ext4/dm-0");
+	assert_int_equal(freeze_look(&freeze, DM0), FREEZE_FOUND);
+	dir("fs/ext4/sda2");
+	assert_int_equal(freeze_look(&freeze, SDA2), FREEZE_FOUND_HIDDEN);
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND_HIDDEN);
+	assert_int_equal(freeze_look(&freeze, SDA1), FREEZE_FOUND);
+	keys_done(&freeze.keys);
+}
+
 static void test_below(void **state)
 {
 	struct chains chains = { 0 };
@@ -170,12 +198,14 @@ static void test_circle(void **state)
 {
 	static const uint32_t sda = SDA;
 	struct chains chains = { 0 };
+	struct freeze freeze = { 0 };
 	struct keys keys = { 0 };
 
 	link_to("block/dm-0/holders/sda", "../../sda");
 	link_to("block/sda/slaves/dm-0", "../../dm-0");
 	assert_int_equal(stack_above(&sda, 1, &keys), 0);
 	keys_done(&keys);
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND_NONE);
 	assert_int_equal(stack_below(SDA, &chains), 0);
 	chains_done(&chains);
 }
@@ -202,6 +232,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_get, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_above, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_frozen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_below, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_circle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_resolve, set_up, tear_down),

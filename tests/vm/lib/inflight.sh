@@ -89,10 +89,12 @@ says() {
 	grep -q "$1" <<<"$said"
 }
 
-# freezes NAME DEVICE - on which nothing is: is its filesystem frozen for a boundary, wherever that
-# is mounted?
+# freezes NAME DEVICE - a disk whose writes in flight nobody counts, and on which nothing is: has
+# it a boundary when its filesystem is frozen for it, wherever that is mounted, and only then?
 freezes() {
 	local name=$1 device=$2 dir=$scratch/freezes other away
+	local none="^DrainTimeout: .* no filesystem is mounted on $device .* freezing does not help"
+	local hidden="^DrainTimeout: .* a filesystem on $device is mounted where .* freezing does not help"
 	# What is frozen already can't be frozen once more: so it shows that it was tried.
 	in_away() { nsenter --target "$away" --mount fsfreeze "$1" "$dir/away"; }
 	tried() {
@@ -105,18 +107,25 @@ freezes() {
 		check "$name: and frozen indeed" says "^FreezeFailed: .*busy" tried
 	}
 
+	check "$name: without a filesystem a freeze is no help" says "$none" outcome "$device"
 	other=$(make_loop 16)
 	mkfs.ext4 -qF "$other"
 	mkfs.ext4 -qF "$device" 16M
 	mkdir -p "$dir"/{on,away,elsewhere}
 	touch "$dir/file"
 	mkfifo "$dir/fifo"
+	mount "$other" "$dir/elsewhere"
+	bpfsnap device attach "$other" >/dev/null
+	check "$name: nor with another disk's" says "$none" outcome "$other" "$device"
+	bpfsnap device detach "$other" >/dev/null
+	umount "$dir/elsewhere"
 
 	unshare --mount sh -c "mount $device $dir/away && cd $dir/away && touch file && mkfifo fifo &&
 		sync . && touch $dir/there && exec sleep 600" &
 	away=$!
 	cleanup_fn eval "kill $away 2>/dev/null || true"
 	need "$name: a filesystem is mounted out of sight" await test -e "$dir/there"
+	check "$name: it can't be frozen" says "$hidden" outcome "$device"
 
 	mount "$device" "$dir/on"
 	is_frozen "mounted here"
