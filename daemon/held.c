@@ -265,10 +265,11 @@ int held_plan(const char *snapshot, const struct held_terms *terms, struct json_
 	return r;
 }
 
-static void begin_lease(struct held *h)
+/* Here it begins in any case. */
+static int begin_lease(struct held *h)
 {
 	h->terms.expires_ms = held_now_ms() + (int64_t)h->terms.lease_s * 1000;
-	(void)save(h);
+	return save(h);
 }
 
 void held_created(const char *snapshot)
@@ -280,7 +281,8 @@ void held_created(const char *snapshot)
 	if (!h)
 		return;
 	h->is_created = true;
-	begin_lease(h);
+	/* What is on file meanwhile is a longer lease. */
+	(void)begin_lease(h);
 }
 
 void held_forget(const char *snapshot)
@@ -302,13 +304,12 @@ int held_find(const char *key, struct json_object *request, uint64_t serial, cha
 			continue;
 		*ret_is_same = json_object_equal(h->request, request);
 		memcpy(ret_snapshot, h->snapshot, sizeof(h->snapshot));
-		if (*ret_is_same) {
-			h->terms.serial = serial;
-			begin_lease(h);
-		}
-		return 0;
+		if (!*ret_is_same)
+			return 0;
+		h->terms.serial = serial;
+		return h->terms.lease_s ? begin_lease(h) : 0;
 	}
-	return -ENOENT;
+	return -ESRCH;
 }
 
 bool held_get(const char *snapshot, struct held_terms *ret_terms)
@@ -325,16 +326,17 @@ bool held_get(const char *snapshot, struct held_terms *ret_terms)
 int held_renew(const char *snapshot, uint32_t lease_s, int64_t *ret_expires_ms)
 {
 	struct held *h;
+	int r;
 
 	LOCKED();
 	h = find(snapshot);
 	if (!h || h->is_ending || !h->terms.lease_s)
-		return -ENOENT;
+		return -ESRCH;
 	if (lease_s)
 		h->terms.lease_s = lease_s;
-	begin_lease(h);
+	r = begin_lease(h);
 	*ret_expires_ms = h->terms.expires_ms;
-	return 0;
+	return r;
 }
 
 void held_delivered(const char *snapshot)

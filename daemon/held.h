@@ -78,7 +78,7 @@ void held_forget(const char *snapshot);
  *
  * It is this connection's from now on, and its lease begins anew.
  *
- * Return: 0 or -ENOENT.
+ * Return: 0; -ESRCH: there is none; or -errno: the lease cannot be written down.
  */
 int held_find(const char *key, struct json_object *request, uint64_t serial, char ret_snapshot[37],
 	      bool *ret_is_same);
@@ -86,7 +86,13 @@ int held_find(const char *key, struct json_object *request, uint64_t serial, cha
 /** held_get - Return: whether anything was agreed on it */
 bool held_get(const char *snapshot, struct held_terms *ret_terms);
 
-/** held_renew - the lease begins anew; @lease_s 0: as long as before. Return: 0, -ENOENT */
+/**
+ * held_renew - the lease begins anew
+ * @lease_s: 0: as long as before
+ *
+ * Return: 0; -ESRCH: it has none, or is about to end; or -errno: the lease has begun anew, but
+ * the next daemon would not know.
+ */
 int held_renew(const char *snapshot, uint32_t lease_s, int64_t *ret_expires_ms);
 
 void held_delivered(const char *snapshot);

@@ -256,6 +256,13 @@ static int take_terms(const struct call *call, struct held_terms *ret_terms, str
 	return 0;
 }
 
+static int fault_lease(const char *snapshot, int error, struct fault *fault)
+{
+	return fault_system(fault, "record", error,
+			    "The lease of %s has begun anew, but is lost with this daemon: it cannot be written down: %s.",
+			    snapshot, strerror(-error));
+}
+
 static int check_wanted(const struct snapshot_kernel *kernel)
 {
 	return call_check(kernel->data);
@@ -334,9 +341,12 @@ static int find_again(struct call *call, const struct held_terms *terms, char re
 		      struct fault *fault)
 {
 	bool is_same = false;
+	int saved;
 
-	if (!terms->key[0] || held_find(terms->key, call->args, terms->serial, ret_snapshot,
-					&is_same) < 0)
+	if (!terms->key[0])
+		return 0;
+	saved = held_find(terms->key, call->args, terms->serial, ret_snapshot, &is_same);
+	if (saved == -ESRCH)
 		return 0;
 	if (!ending_is_held(ret_snapshot)) {
 		held_forget(ret_snapshot);
@@ -346,6 +356,8 @@ static int find_again(struct call *call, const struct held_terms *terms, char re
 		return fault_key(fault, terms->key, ret_snapshot,
 				 "The snapshot %s was asked for with the key %s, but with other arguments.",
 				 ret_snapshot, terms->key);
+	if (saved < 0)
+		return fault_lease(ret_snapshot, saved, fault);
 	log_info("snapshot %s was asked for again", ret_snapshot);
 	return 1;
 }
@@ -428,10 +440,13 @@ int method_renew_lease(struct call *call, struct fault *fault)
 	r = arg_int(call, "lease_s", 1, HELD_LEASE_MAX_S, 0, &lease_s, fault);
 	if (r < 0)
 		return r;
-	if (held_renew(snapshot, (uint32_t)lease_s, &expires_ms) < 0)
+	r = held_renew(snapshot, (uint32_t)lease_s, &expires_ms);
+	if (r == -ESRCH)
 		return fault_snapshot(fault, REASON_SNAPSHOT_NOT_FOUND, snapshot,
 				      "There is no snapshot %s with a lease, or it has expired.",
 				      snapshot);
+	if (r < 0)
+		return fault_lease(snapshot, r, fault);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	call->reply = json_object_new_object();
 	put_u64(call->reply, "expires_ns", (uint64_t)((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec +

@@ -277,7 +277,8 @@ int bpfsnap_snapshot_destroy_forced(struct bpfsnap *bpfsnap, const char *snapsho
  *
  * The daemon serves it at once, but a call of another thread on the same handle holds it up.
  *
- * Errors: SnapshotNotFound, also if it has no lease; PermissionDenied; InvalidParameter of "lease_s".
+ * Errors: SnapshotNotFound, also if it has no lease; PermissionDenied; InvalidParameter of "lease_s";
+ * SystemFailure: it has begun anew, but a daemon that is started after this one does not know.
  */
 int bpfsnap_lease_renew(struct bpfsnap *bpfsnap, const char *snapshot, uint64_t lease_s,
 			uint64_t *ret_expires_ns, struct bpfsnap_error **ret_error);

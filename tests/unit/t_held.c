@@ -2,6 +2,7 @@
 /*
  * Whose are snapshots, and does the next daemon know it?
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -179,6 +181,42 @@ static void nothing_agreed(void **state)
 	assert_int_equal(held_wait_ms(), -1);
 }
 
+/* /run is full, for this one. */
+static void fill_up(bool is_full)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.new", dir, ONE);
+	assert_int_equal(is_full ? mkdir(path, 0700) : rmdir(path), 0);
+}
+
+static void full(void **state)
+{
+	struct json_object *o = json_tokener_parse("{}");
+	int64_t expires_ms;
+	char got[37];
+	bool is_same;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .key = "k", .lease_s = 10 }, "{}");
+	held_created(ONE);
+	fill_up(true);
+	assert_int_equal(held_renew(ONE, 100, &expires_ms), -EISDIR);
+	/* It goes on while there is this daemon. */
+	assert_true(expires_ms > held_now_ms() + 90000);
+	assert_true(held_wait_ms() > 90000);
+	assert_int_equal(held_find("k", o, 2, got, &is_same), -EISDIR);
+	assert_string_equal(got, ONE);
+	assert_true(is_same);
+	fill_up(false);
+	restart();
+	assert_true(held_wait_ms() <= 10000);
+	assert_int_equal(held_renew(ONE, 100, &expires_ms), 0);
+	restart();
+	assert_true(held_wait_ms() > 90000);
+	json_object_put(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +224,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leases, begin, end),
 		cmocka_unit_test_setup_teardown(restarts, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_agreed, begin, end),
+		cmocka_unit_test_setup_teardown(full, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
