@@ -108,9 +108,7 @@ void connection_free(struct connection *c)
 		return;
 	if (c->job)
 		methods_cancel(c->daemon, c->job);
-	if (c->guarded[0] && is_lost(c))
-		held_end(c->guarded, HELD_END_UNDELIVERED);
-	else if (c->guarded[0])
+	if (c->guarded[0] && !is_lost(c))
 		held_delivered(c->guarded);
 	held_disconnected(c->peer.serial);
 	end_stream(c);

@@ -351,12 +351,31 @@ void held_delivered(const char *snapshot)
 	(void)save(h);
 }
 
+/* What was received once, by whatever connection, stays; so does what another one asked for again. */
+static void lose(struct held *h, uint64_t serial)
+{
+	if (h->terms.is_unconfirmed && h->terms.serial == serial)
+		end_now(h, HELD_END_UNDELIVERED);
+}
+
+void held_undelivered(const char *snapshot, uint64_t serial)
+{
+	struct held *h;
+
+	LOCKED();
+	h = find(snapshot);
+	if (h)
+		lose(h, serial);
+}
+
 void held_disconnected(uint64_t serial)
 {
 	LOCKED();
-	for (struct held *h = all; h; h = h->next)
+	for (struct held *h = all; h; h = h->next) {
+		lose(h, serial);
 		if (h->terms.is_bound && h->terms.serial == serial)
 			end_now(h, HELD_END_OWNER);
+	}
 }
 
 void held_end(const char *snapshot, enum held_end why)

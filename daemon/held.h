@@ -96,6 +96,8 @@ bool held_get(const char *snapshot, struct held_terms *ret_terms);
 int held_renew(const char *snapshot, uint32_t lease_s, int64_t *ret_expires_ms);
 
 void held_delivered(const char *snapshot);
+/** held_undelivered - nor will it be by this connection: it ends, unless another one has it now */
+void held_undelivered(const char *snapshot, uint64_t serial);
 void held_disconnected(uint64_t serial);
 /** held_end - it is to be ended */
 void held_end(const char *snapshot, enum held_end why);

@@ -207,6 +207,7 @@ static int put_outcome(struct answer *answer, const char *what, int r, struct ca
 	if (r < 0)
 		return put_message(answer, answer_fault(what, r, fault), terminator);
 	memcpy(answer->guarded, call->guarded, sizeof(answer->guarded));
+	answer->serial = call->peer.serial;
 	if (call->stream.next) {
 		answer->stream = call->stream;
 		call->stream = (struct stream){ 0 };

@@ -127,6 +127,8 @@ void methods_done(struct daemon *daemon);
  * @text: to be sent, with its terminator; NULL if there is nothing (yet)
  * @stream: more to make
  * @is_idle: but only after the next event
+ * @guarded: as that of a call
+ * @serial: of the connection that asked, with @guarded
  */
 struct answer {
 	char *text;
@@ -135,6 +137,7 @@ struct answer {
 	struct stream stream;
 	bool is_idle;
 	char guarded[37];
+	uint64_t serial;
 };
 
 void answer_done(struct answer *answer);

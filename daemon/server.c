@@ -234,7 +234,7 @@ static void take_result(struct server *s, struct job *job)
 	}
 	methods_result(job, &answer);
 	if (answer.guarded[0])
-		held_end(answer.guarded, HELD_END_UNDELIVERED);
+		held_undelivered(answer.guarded, answer.serial);
 }
 
 static void take_results(struct server *s)

@@ -217,6 +217,37 @@ static void full(void **state)
 	json_object_put(o);
 }
 
+/* Of two connections that ask for one snapshot. */
+static void receipt(void **state)
+{
+	struct json_object *o = json_tokener_parse("{}");
+	char got[37];
+	bool is_same;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .key = "k", .serial = 1, .is_unconfirmed = true }, "{}");
+	held_created(ONE);
+	assert_int_equal(held_find("k", o, 2, got, &is_same), 0);
+	/* The first one is gone without having read; the second one may still. */
+	held_undelivered(ONE, 1);
+	held_disconnected(1);
+	expect_none();
+	held_delivered(ONE);
+	/* It is known now: a reply more that is lost ends nothing. */
+	assert_int_equal(held_find("k", o, 3, got, &is_same), 0);
+	held_undelivered(ONE, 3);
+	held_disconnected(3);
+	expect_none();
+	make(TWO, (struct held_terms){ .key = "l", .serial = 4, .is_unconfirmed = true }, "{}");
+	held_created(TWO);
+	assert_int_equal(held_find("l", o, 5, got, &is_same), 0);
+	held_disconnected(4);
+	expect_none();
+	held_disconnected(5);
+	expect_due(TWO, HELD_END_UNDELIVERED);
+	json_object_put(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +256,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restarts, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_agreed, begin, end),
 		cmocka_unit_test_setup_teardown(full, begin, end),
+		cmocka_unit_test_setup_teardown(receipt, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
