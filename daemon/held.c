@@ -384,8 +384,10 @@ void held_end(const char *snapshot, enum held_end why)
 
 	LOCKED();
 	h = find(snapshot);
-	if (h)
-		end_now(h, why);
+	if (!h)
+		return;
+	h->is_created = true;
+	end_now(h, why);
 }
 
 void held_retry(const char *snapshot)

@@ -99,7 +99,7 @@ void held_delivered(const char *snapshot);
 /** held_undelivered - nor will it be by this connection: it ends, unless another one has it now */
 void held_undelivered(const char *snapshot, uint64_t serial);
 void held_disconnected(uint64_t serial);
-/** held_end - it is to be ended */
+/** held_end - it is to be ended, and is not being taken any more */
 void held_end(const char *snapshot, enum held_end why);
 /** held_retry - that could not be done now */
 void held_retry(const char *snapshot);

@@ -283,6 +283,16 @@ static void after(struct call *call, const struct snapshot_request *request, boo
 					is_taken), 0));
 }
 
+/* Nobody was told its name: whoever has it open gets errors. What can't be done now is tried again. */
+static void discard(struct call *call, const char *snapshot)
+{
+	int r = TRACKER_WAIT(call->daemon->tracker,
+			     ending_destroy(snapshot, HELD_END_UNDELIVERED, true));
+
+	if (r < 0 && r != -ENOENT)
+		held_end(snapshot, HELD_END_UNDELIVERED);
+}
+
 /* Under a new name, which is written down first with what was agreed. */
 static int create(struct call *call, const struct snapshot_request *request,
 		  const struct held_terms *terms, char ret_snapshot[37], struct fault *fault)
@@ -308,7 +318,7 @@ static int create(struct call *call, const struct snapshot_request *request,
 	r = snapshot_take(&snapshot_kernel_ops, &kernel, id, request, fault);
 	after(call, request, r >= 0);
 	if (r < 0) {
-		held_forget(ret_snapshot);
+		discard(call, ret_snapshot);
 		(void)TRACKER_WAIT(call->daemon->tracker, (aside_clean(), 0));
 		return r;
 	}
@@ -367,6 +377,7 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 	struct snapshot_request request;
 	struct held_terms terms;
 	char snapshot[37], path[64];
+	bool is_new;
 	int r;
 
 	r = take_request(call, &request, fault);
@@ -378,16 +389,15 @@ int method_create_snapshot(struct call *call, struct fault *fault)
 		r = TRACKER_WAIT(call->daemon->tracker, kload_ensure(call->daemon->module_path, fault));
 	if (r >= 0)
 		r = find_again(call, &terms, snapshot, fault);
-	if (r == 0)
+	is_new = r == 0;
+	if (is_new)
 		r = create(call, &request, &terms, snapshot, fault);
 	if (r < 0)
 		return r;
 	r = reply_snapshot(call, snapshot, fault);
-	/* Nobody will ever know its name. */
-	if (r < 0)
-		(void)TRACKER_WAIT(call->daemon->tracker,
-				   ending_destroy(snapshot, HELD_END_UNDELIVERED, false));
-	else if (terms.is_unconfirmed)
+	if (r < 0 && is_new)
+		discard(call, snapshot);
+	else if (r >= 0 && terms.is_unconfirmed)
 		memcpy(call->guarded, snapshot, sizeof(call->guarded));
 	return r;
 }

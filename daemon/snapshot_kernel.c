@@ -346,7 +346,8 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 
 static void op_destroy(void *ctx, const struct snapshot_plan *plan)
 {
-	int r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_destroy(plan->id, false));
+	/* By force: nobody was told of it, and who looks into every disk that comes has it open. */
+	int r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_destroy(plan->id, true));
 
 	if (r < 0)
 		log_err("a snapshot that is not wanted could not be destroyed: %s", strerror(-r));

@@ -248,6 +248,16 @@ static void receipt(void **state)
 	json_object_put(o);
 }
 
+/* What was not taken in the end, and could not be destroyed either. */
+static void unwanted(void **state)
+{
+	(void)state;
+	make(ONE, (struct held_terms){ .key = "k" }, "{}");
+	held_end(ONE, HELD_END_UNDELIVERED);
+	assert_int_equal(held_wait_ms(), 0);
+	expect_due(ONE, HELD_END_UNDELIVERED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_agreed, begin, end),
 		cmocka_unit_test_setup_teardown(full, begin, end),
 		cmocka_unit_test_setup_teardown(receipt, begin, end),
+		cmocka_unit_test_setup_teardown(unwanted, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
