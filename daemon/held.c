@@ -116,6 +116,7 @@ static int save(const struct held *h)
 	json_object_object_add(o, "unconfirmed", json_object_new_boolean(h->terms.is_unconfirmed));
 	json_object_object_add(o, "lease_s", json_object_new_int64(h->terms.lease_s));
 	json_object_object_add(o, "expires_ms", json_object_new_int64(h->terms.expires_ms));
+	json_object_object_add(o, "unfinished", json_object_new_boolean(h->terms.is_unfinished));
 	json_object_object_add(o, "request", json_object_get(h->request));
 	record_path(h->snapshot, "", path, sizeof(path));
 	record_path(h->snapshot, ".new", new_path, sizeof(new_path));
@@ -176,6 +177,11 @@ static void adopt(const char *snapshot, struct json_object *o)
 	h->terms.is_unconfirmed = flag(o, "unconfirmed");
 	h->terms.lease_s = (uint32_t)number(o, "lease_s");
 	h->terms.expires_ms = number(o, "expires_ms");
+	/*
+	 * Those of an older daemon don't say: finished, as almost all are.  Of one that is, a
+	 * checkpoint that is missing or of another epoch was removed or moved on since.
+	 */
+	h->terms.is_unfinished = flag(o, "unfinished");
 	h->request = json_object_get(json_object_object_get(o, "request"));
 	h->is_created = true;
 	h->next = all;
@@ -252,6 +258,7 @@ int held_plan(const char *snapshot, const struct held_terms *terms, struct json_
 	snprintf(h->snapshot, sizeof(h->snapshot), "%s", snapshot);
 	h->terms = *terms;
 	h->terms.expires_ms = held_now_ms() + (int64_t)terms->lease_s * 1000 + CREATE_PATIENCE_MS;
+	h->terms.is_unfinished = true;
 	/* A copy: the counts of references are nobody's but one thread's. */
 	if (json_object_deep_copy(request, &h->request, NULL) < 0) {
 		free(h);
@@ -281,7 +288,8 @@ void held_created(const char *snapshot)
 	if (!h)
 		return;
 	h->is_created = true;
-	/* What is on file meanwhile is a longer lease. */
+	h->terms.is_unfinished = false;
+	/* What is on file meanwhile is a longer lease, and that something may have to be done. */
 	(void)begin_lease(h);
 }
 

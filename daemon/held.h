@@ -42,6 +42,7 @@ enum held_end {
  * @serial: of the connection that it is bound to, or that waits for the reply
  * @lease_s: 0 for none
  * @expires_ms: when the lease ends, as CLOCK_BOOTTIME has it; out
+ * @is_unfinished: not all is done that belongs to it: it is being taken, or the daemon died; out
  */
 struct held_terms {
 	char key[HELD_KEY_MAX + 1];
@@ -50,6 +51,7 @@ struct held_terms {
 	bool is_unconfirmed;
 	uint32_t lease_s;
 	int64_t expires_ms;
+	bool is_unfinished;
 };
 
 /**
@@ -67,7 +69,7 @@ void held_close(void);
  * Return: 0 or -errno; without a record it must not be taken.
  */
 int held_plan(const char *snapshot, const struct held_terms *terms, struct json_object *request);
-/** held_created - it was taken: the lease begins */
+/** held_created - it was taken, and all that belongs to it is done: the lease begins */
 void held_created(const char *snapshot);
 /** held_forget - it was not, or it is gone */
 void held_forget(const char *snapshot);

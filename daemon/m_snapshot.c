@@ -19,6 +19,7 @@
 #include "hooks.h"
 #include "ending.h"
 #include "events.h"
+#include "generation.h"
 #include "kctl.h"
 #include "kevents.h"
 #include "kload.h"
@@ -346,12 +347,64 @@ static int reply_snapshot(struct call *call, const char *snapshot, struct fault 
 	return 0;
 }
 
+/* An epoch has its number for ever: a checkpoint of the same one is the one that is wanted. */
+static int finish_disk(struct call *call, const struct bpfsnap_snap_info *info, struct fault *fault)
+{
+	struct tracker *tracker = call->daemon->tracker;
+	struct snapshot_kernel kernel = { tracker, check_wanted, call };
+	const char *name = arg_string(call, "checkpoint");
+	uint32_t since = info->epoch - 1, current;
+	struct bpfsnap_checkpoint checkpoint;
+	struct bpfsnap_device tracked;
+	struct device d;
+	char why[256];
+	int r;
+
+	if (!name)
+		return 0;
+	device_at(key_make(info->major, info->minor), info->start_sect, info->nr_sect, &d);
+	if (tracker_checkpoint_get(tracker, d.disk_key, name, &checkpoint) == 0 &&
+	    checkpoint.epoch == since)
+		return 0;
+	r = snapshot_kernel_ops.check_checkpoint(&kernel, &d, name, 1, fault);
+	if (r < 0)
+		return r;
+	if (tracker_device(tracker, d.disk_key, &tracked) == 0 &&
+	    tracker_epoch(tracker, &current) == 0 && !generation_knows(&tracked, since, current)) {
+		generation_why(&tracked, why, sizeof(why));
+		return fault_epoch(fault, d.name, since, tracked.first_epoch, current, why);
+	}
+	return snapshot_kernel_ops.put_checkpoint(&kernel, &d, name, since, fault);
+}
+
+/* What the daemon that took it had not done when it died: its checkpoints, of which some may be there. */
+static int finish(struct call *call, const char *snapshot, struct fault *fault)
+{
+	_cleanup_(freep) struct bpfsnap_snap_info *infos = NULL;
+	size_t nr = 0;
+	uuid_t id;
+	int r;
+
+	uuid_parse(snapshot, id);
+	r = kctl_snapshots(&infos, &nr);
+	if (r < 0)
+		return fault_system(fault, "list", r, "Snapshots cannot be listed: %s.",
+				    strerror(-r));
+	for (size_t i = 0; i < nr && r >= 0; i++)
+		if (memcmp(infos[i].id, id, sizeof(id)) == 0)
+			r = finish_disk(call, &infos[i], fault);
+	if (r >= 0)
+		held_created(snapshot);
+	return r;
+}
+
 /* Return: 1 there is one with this key, as asked for; 0 there is none; or -errno. */
 static int find_again(struct call *call, const struct held_terms *terms, char ret_snapshot[37],
 		      struct fault *fault)
 {
+	struct held_terms found;
 	bool is_same = false;
-	int saved;
+	int r, saved;
 
 	if (!terms->key[0])
 		return 0;
@@ -366,6 +419,11 @@ static int find_again(struct call *call, const struct held_terms *terms, char re
 		return fault_key(fault, terms->key, ret_snapshot,
 				 "The snapshot %s was asked for with the key %s, but with other arguments.",
 				 ret_snapshot, terms->key);
+	if (held_get(ret_snapshot, &found) && found.is_unfinished) {
+		r = finish(call, ret_snapshot, fault);
+		if (r < 0)
+			return r;
+	}
 	if (saved < 0)
 		return fault_lease(ret_snapshot, saved, fault);
 	log_info("snapshot %s was asked for again", ret_snapshot);

@@ -248,6 +248,41 @@ static void receipt(void **state)
 	json_object_put(o);
 }
 
+static void expect_unfinished(const char *snapshot, bool is_unfinished)
+{
+	struct held_terms terms;
+
+	assert_true(held_get(snapshot, &terms));
+	assert_int_equal(terms.is_unfinished, is_unfinished);
+}
+
+/* The daemon dies between the snapshot and what belongs to it. */
+static void unfinished(void **state)
+{
+	char path[128];
+	FILE *f;
+
+	(void)state;
+	make(ONE, (struct held_terms){ .key = "k" }, "{}");
+	make(TWO, (struct held_terms){ .key = "l" }, "{}");
+	held_created(TWO);
+	restart();
+	expect_unfinished(ONE, true);
+	expect_unfinished(TWO, false);
+	held_created(ONE);
+	restart();
+	expect_unfinished(ONE, false);
+	/* As an older daemon wrote it. */
+	held_close();
+	snprintf(path, sizeof(path), "%s/%s", dir, ONE);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("{\"key\":\"k\",\"bound\":false,\"unconfirmed\":false,\"lease_s\":0,\"expires_ms\":1,\"request\":{}}", f);
+	fclose(f);
+	assert_int_equal(held_open(dir, is_held), 0);
+	expect_unfinished(ONE, false);
+}
+
 /* What was not taken in the end, and could not be destroyed either. */
 static void unwanted(void **state)
 {
@@ -267,6 +302,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_agreed, begin, end),
 		cmocka_unit_test_setup_teardown(full, begin, end),
 		cmocka_unit_test_setup_teardown(receipt, begin, end),
+		cmocka_unit_test_setup_teardown(unfinished, begin, end),
 		cmocka_unit_test_setup_teardown(unwanted, begin, end),
 	};
 
