@@ -21,6 +21,7 @@ struct bpfsnap_freezer {
 	struct {
 		bpfsnap_bdev_t bdev;
 		enum { UNFROZEN, FROZEN, FROZEN_BEFORE } state;
+		bool was_mounted;
 	} item[];
 };
 
@@ -33,8 +34,10 @@ static bool thaw_one(struct bpfsnap_freezer *freezer, u32 i)
 	freezer->item[i].state = UNFROZEN;
 	if (state == FROZEN_BEFORE)
 		return bpfsnap_is_frozen(bdev, -EBUSY);
+	/* What is gone was thawed by somebody else before; 6.1 would look at it all the same. */
 	if (state == FROZEN)
-		ret = bdev_thaw(bdev);
+		ret = freezer->item[i].was_mounted && !bpfsnap_is_mounted(bdev) ? -EINVAL :
+									       bdev_thaw(bdev);
 	if (!ret)
 		return true;
 	/* The kernel counts it as frozen still: nobody could freeze it any more, or mount it. */
@@ -125,6 +128,7 @@ static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 
 	if (ret)
 		return ret;
+	freezer->item[i].was_mounted = bpfsnap_is_mounted(bdev);
 	ret = bdev_freeze(bdev);
 	/* If somebody else has frozen it already, it is for him to thaw it. */
 	if (ret && bpfsnap_is_frozen(bdev, ret)) {

@@ -178,20 +178,28 @@ static int await_submitters(unsigned long deadline)
 {
 	struct task_struct **tasks;
 	int ret = 0;
-	u32 nr;
+	u32 nr, i;
 
 	tasks = find_submitters(&nr);
 	if (!tasks)
 		return -ENOMEM;
-	while (nr--) {
-		/* Often: one that is busy has none for some microseconds only. */
-		while (READ_ONCE(tasks[nr]->bio_list) && !ret) {
-			usleep_range(50, 100);
-			if (time_after(jiffies, deadline))
-				ret = -ETIMEDOUT;
+	while (nr && !ret) {
+		for (i = 0; i < nr; ) {
+			if (READ_ONCE(tasks[i]->bio_list)) {
+				i++;
+				continue;
+			}
+			put_task_struct(tasks[i]);
+			tasks[i] = tasks[--nr];
 		}
-		put_task_struct(tasks[nr]);
+		/* Often: those that are busy have none for some microseconds only. */
+		if (nr)
+			usleep_range(50, 100);
+		if (nr && time_after(jiffies, deadline))
+			ret = -ETIMEDOUT;
 	}
+	while (nr)
+		put_task_struct(tasks[--nr]);
 	kvfree(tasks);
 	return ret;
 }
