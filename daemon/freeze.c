@@ -244,21 +244,29 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 enum freeze_found freeze_look(const struct freeze *freeze, uint32_t key)
 {
 	_cleanup_(keys_done) struct keys keys = { 0 };
-	enum freeze_found found = FREEZE_FOUND_NONE;
+	bool has_frozen = false, has_others = false;
 	int r = keys_add(&keys, key);
 
 	for (size_t i = 0; i < keys.nr && r >= 0; i++) {
+		_cleanup_(keys_done) struct keys children = { 0 };
+
 		if (keys_has(&freeze->keys, keys.items[i])) {
-			found = FREEZE_FOUND;
+			has_frozen = true;
 			continue;
 		}
 		if (fsjournal_is_mounted(keys.items[i]))
 			return FREEZE_FOUND_HIDDEN;
-		r = sysfs_children(keys.items[i], "holders", NULL, &keys);
+		r = sysfs_children(keys.items[i], "holders", NULL, &children);
 		if (r >= 0)
-			r = sysfs_children(keys.items[i], "", "partition", &keys);
+			r = sysfs_children(keys.items[i], "", "partition", &children);
+		/* A machine's disk, swap, a filesystem that sysfs does not show; or nothing. */
+		has_others |= children.nr == 0;
+		for (size_t j = 0; j < children.nr && r >= 0; j++)
+			r = keys_add(&keys, children.items[j]);
 	}
-	return r < 0 ? FREEZE_FOUND_NONE : found;
+	if (r < 0 || !has_frozen)
+		return FREEZE_FOUND_NONE;
+	return has_others ? FREEZE_FOUND_OTHERS : FREEZE_FOUND;
 }
 
 int freeze_end(struct freeze *freeze)

@@ -40,11 +40,13 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 
 /**
  * enum freeze_found - which filesystems a freeze has found on a device, later ones prevail
+ * @FREEZE_FOUND_OTHERS: something else stands there besides, or may be written to by others
  * @FREEZE_FOUND_HIDDEN: there is another one, mounted where this process does not see it
  */
 enum freeze_found {
 	FREEZE_FOUND_NONE,
 	FREEZE_FOUND,
+	FREEZE_FOUND_OTHERS,
 	FREEZE_FOUND_HIDDEN,
 };
 

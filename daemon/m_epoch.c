@@ -210,6 +210,11 @@ static bool look_still(const struct boundary *b, const struct device *d, char *r
 			 ", and no filesystem is mounted on %s as far as bpfsnapd sees, so freezing does not help:",
 			 d->name);
 		return false;
+	case FREEZE_FOUND_OTHERS:
+		snprintf(ret_advice, room,
+			 ", and not only filesystems that are frozen are on %s, so freezing does not help:",
+			 d->name);
+		return false;
 	case FREEZE_FOUND_HIDDEN:
 		snprintf(ret_advice, room,
 			 ", and a filesystem on %s is mounted where bpfsnapd does not see it, so freezing does not help:",

@@ -290,8 +290,11 @@ static void discard(struct call *call, const char *snapshot)
 	int r = TRACKER_WAIT(call->daemon->tracker,
 			     ending_destroy(snapshot, HELD_END_UNDELIVERED, true));
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOENT) {
+		log_err("snapshot %s, of which nobody was told, cannot be destroyed: %s", snapshot,
+			strerror(-r));
 		held_end(snapshot, HELD_END_UNDELIVERED);
+	}
 }
 
 /* Under a new name, which is written down first with what was agreed. */
