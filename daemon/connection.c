@@ -433,8 +433,10 @@ int connection_result(struct connection *c, struct job *job)
 	methods_result(job, &answer);
 	r = take_answer(c, &answer);
 	/* Without memory for an answer there is none: the client must not wait for it. */
-	if (r >= 0 && is_free(c))
+	if (r >= 0 && is_free(c)) {
+		c->is_reset = true;	/* nor was anything received */
 		r = -ENOMEM;
+	}
 	return r < 0 ? r : look_further(c);
 }
 

@@ -128,18 +128,23 @@ static int save(const struct held *h)
 	return r;
 }
 
-static void drop(struct held *h)
+static void unlink_record(const struct held *h)
 {
 	char path[PATH_MAX + 64];
 
+	record_path(h->snapshot, "", path, sizeof(path));
+	unlink(path);
+}
+
+static void drop(struct held *h)
+{
 	for (struct held **at = &all; *at; at = &(*at)->next) {
 		if (*at != h)
 			continue;
 		*at = h->next;
 		break;
 	}
-	record_path(h->snapshot, "", path, sizeof(path));
-	unlink(path);
+	unlink_record(h);
 	json_object_put(h->request);
 	free(h);
 }
@@ -356,7 +361,9 @@ void held_delivered(const char *snapshot)
 	if (!h || h->is_ending || !h->terms.is_unconfirmed)
 		return;
 	h->terms.is_unconfirmed = false;
-	(void)save(h);
+	/* The next daemon would end what is on file as not received; what is not on file it lets be. */
+	if (save(h) < 0 && !h->terms.is_bound)
+		unlink_record(h);
 }
 
 /* What was received once, by whatever connection, stays; so does what another one asked for again. */

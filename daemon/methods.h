@@ -128,7 +128,7 @@ void methods_done(struct daemon *daemon);
  * @stream: more to make
  * @is_idle: but only after the next event
  * @guarded: as that of a call
- * @serial: of the connection that asked, with @guarded
+ * @serial: of the connection that asked, or 0 if nothing was done
  */
 struct answer {
 	char *text;

@@ -220,7 +220,15 @@ static void watch_kernel(struct server *s)
 		log_err("the module's events cannot be waited for: %s", strerror(errno));
 }
 
-/* A client may be gone; what it alone would have known of is ended then. */
+static bool is_connected(const struct server *s, uint64_t serial)
+{
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+		if (s->clients[i] && connection_peer(s->clients[i])->serial == serial)
+			return true;
+	return false;
+}
+
+/* A client may be gone; what it alone would have known of, or was to end with it, is ended then. */
 static void take_result(struct server *s, struct job *job)
 {
 	_cleanup_(answer_done) struct answer answer = { 0 };
@@ -235,6 +243,8 @@ static void take_result(struct server *s, struct job *job)
 	methods_result(job, &answer);
 	if (answer.guarded[0])
 		held_undelivered(answer.guarded, answer.serial);
+	if (answer.serial && !is_connected(s, answer.serial))
+		held_disconnected(answer.serial);
 }
 
 static void take_results(struct server *s)

@@ -182,11 +182,11 @@ static void nothing_agreed(void **state)
 }
 
 /* /run is full, for this one. */
-static void fill_up(bool is_full)
+static void fill_up(const char *snapshot, bool is_full)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/%s.new", dir, ONE);
+	snprintf(path, sizeof(path), "%s/%s.new", dir, snapshot);
 	assert_int_equal(is_full ? mkdir(path, 0700) : rmdir(path), 0);
 }
 
@@ -200,7 +200,7 @@ static void full(void **state)
 	(void)state;
 	make(ONE, (struct held_terms){ .key = "k", .lease_s = 10 }, "{}");
 	held_created(ONE);
-	fill_up(true);
+	fill_up(ONE, true);
 	assert_int_equal(held_renew(ONE, 100, &expires_ms), -EISDIR);
 	/* It goes on while there is this daemon. */
 	assert_true(expires_ms > held_now_ms() + 90000);
@@ -208,13 +208,21 @@ static void full(void **state)
 	assert_int_equal(held_find("k", o, 2, got, &is_same), -EISDIR);
 	assert_string_equal(got, ONE);
 	assert_true(is_same);
-	fill_up(false);
+	fill_up(ONE, false);
 	restart();
 	assert_true(held_wait_ms() <= 10000);
 	assert_int_equal(held_renew(ONE, 100, &expires_ms), 0);
 	restart();
 	assert_true(held_wait_ms() > 90000);
 	json_object_put(o);
+	/* What was received stays with the next daemon, though that cannot be written down. */
+	make(TWO, (struct held_terms){ .key = "l", .is_unconfirmed = true }, "{}");
+	held_created(TWO);
+	fill_up(TWO, true);
+	held_delivered(TWO);
+	fill_up(TWO, false);
+	restart();
+	expect_none();
 }
 
 /* Of two connections that ask for one snapshot. */
