@@ -230,7 +230,7 @@ struct bpfsnap_piece {
  * @idle: woken when @reading becomes 0
  * @reserve: pieces for when there is no memory, that are not in use; taken under cow_lock
  * @is_starved: a job could not go on for lack of memory; under cow_lock
- * @starved_jiffies: since when, or since the storage last made progress
+ * @starved_jiffies: since when, or since something was read, or the storage made progress
  * @copied_chunks: how many were copied
  * @dropped_discards: discards completed without being executed
  * @image: the image block device

@@ -329,7 +329,8 @@ static void starve(struct bpfsnap_range *range, u64 chunk)
 	u64 sect = range->start_sect + chunk * BPFSNAP_CHUNK_SECT;
 
 	bpfsnap_store_hurry(range->store);
-	if (!range->is_starved || time_after(progress, range->starved_jiffies)) {
+	/* That the disk takes its time to read is no lack of memory: it comes back, as do writes. */
+	if (!range->is_starved || range->reading || time_after(progress, range->starved_jiffies)) {
 		WRITE_ONCE(range->is_starved, true);
 		range->starved_jiffies = jiffies;
 	}
@@ -449,6 +450,8 @@ static void finish_piece(struct bpfsnap_piece *piece)
 		atomic64_add(piece->nr_chunks, &range->copied_chunks);
 		bpfsnap_store_add(range->store, piece);
 	}
+	/* What has been read can be stored now. */
+	range->starved_jiffies = jiffies;
 	/* Whoever frees the range takes the lock before. */
 	if (!--range->reading)
 		wake_up(&range->idle);
