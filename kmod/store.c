@@ -33,6 +33,8 @@ enum {
 	/* Stored at once when so much has gathered, or after so long. */
 	GATHER_CHUNKS	= 64,
 	GATHER_MS	= 8,
+	/* A block device's first MiB, where others look for what it is. */
+	STORE_BEGIN_SLOTS = SZ_1M / BPFSNAP_CHUNK_BYTES,
 };
 
 /* The end of one or several bios. */
@@ -263,7 +265,7 @@ static void tell_if_low(struct bpfsnap_store *store, const struct bpfsnap_range 
 		store->looked_jiffies = jiffies;
 		/* Some do not say. */
 		if (!vfs_statfs(&store->file->f_path, &room) && room.f_blocks)
-			room_slots = room.f_bavail * room.f_bsize >> BPFSNAP_CHUNK_SHIFT;
+			room_slots = room.f_bavail * (room.f_frsize ?: room.f_bsize) >> BPFSNAP_CHUNK_SHIFT;
 	}
 	spin_lock(&store->lock);
 	left_slots = min(store->nr_slots - store->next_slot, room_slots);
@@ -441,9 +443,14 @@ static int use_bdev(struct bpfsnap_store *store)
 	if (bdev_logical_block_size(store->bdev) > PAGE_SIZE)
 		return -EOPNOTSUPP;
 	store->end_slots = bdev_nr_sectors(store->bdev) / BPFSNAP_CHUNK_SECT;
+	/* A superblock that is copied first must not make it a second device of the same name. */
+	if (store->end_slots <= STORE_BEGIN_SLOTS)
+		return -ENOSPC;
+	store->end_slots -= STORE_BEGIN_SLOTS;
 	store->runs = kzalloc(sizeof(*store->runs), GFP_KERNEL);
 	if (!store->runs)
 		return -ENOMEM;
+	store->runs->sect = STORE_BEGIN_SLOTS * BPFSNAP_CHUNK_SECT;
 	store->runs->nr_slots = store->end_slots;
 	store->nr_runs = 1;
 	return 0;
