@@ -155,6 +155,7 @@ static void copy_part(struct page *page, u32 offset, u32 len_bytes, struct bio *
 		      struct bvec_iter *iter)
 {
 	char *base = kmap_local_page(page), *kaddr = base + offset;
+	sector_t end_sect = iter->bi_sector + (len_bytes >> SECTOR_SHIFT);
 
 	while (len_bytes) {
 		struct bio_vec bv = bio_iter_iovec(bio, *iter);
@@ -169,6 +170,8 @@ static void copy_part(struct page *page, u32 offset, u32 len_bytes, struct bio *
 		kaddr += here;
 		len_bytes -= here;
 	}
+	/* Where segments end within a sector, it has moved too little. */
+	iter->bi_sector = end_sect;
 	kunmap_local(base);
 }
 
