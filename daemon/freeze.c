@@ -11,14 +11,17 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "device.h"
+#include "dmtable.h"
 #include "fsdev.h"
 #include "fsjournal.h"
 #include "mounts.h"
@@ -162,32 +165,80 @@ void freeze_sync(const struct keys *keys)
 	fault_done(&unsaid);
 }
 
-static void thaw(const struct freeze *freeze, size_t nr)
+enum freeze_owner { ARMED, WE, CHILD };
+
+/**
+ * struct freeze_shared - between us and the child that watches
+ * @nr_begun: filesystems that are frozen, or being frozen: no others are ours to thaw
+ * @nr_frozen: that are
+ * @owner: who thaws them
+ */
+struct freeze_shared {
+	atomic_size_t nr_begun, nr_frozen;
+	_Atomic enum freeze_owner owner;
+};
+
+/* Return: which one was not frozen any more; else @end. */
+static size_t thaw(const struct freeze *freeze, size_t first, size_t end)
 {
-	while (nr-- > 0)
-		(void)ioctl(freeze->fds[nr], FITHAW, 0);
+	size_t missing = end;
+
+	for (size_t i = end; i-- > first;)
+		if (ioctl(freeze->fds[i], FITHAW, 0) < 0 && errno == EINVAL)
+			missing = i;
+	return missing;
 }
 
-/* Runs in the child: must not return. Nobody frozen may be needed to get here. */
-static void watch(const struct freeze *freeze, int fd, uint32_t timeout_ms)
+/*
+ * Runs in the child: must not return. Nobody frozen may be needed to get here. When the time is
+ * over the parent may be about to freeze one more: until it has noticed, or is gone, we stay.
+ */
+static void watch(const struct freeze *freeze, int fd, int timeout_ms)
 {
+	struct freeze_shared *shared = freeze->shared;
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	size_t nr_thawed = 0, nr_frozen;
 	char word;
 	int r;
 
-	do
-		r = poll(&poll_fd, 1, (int)timeout_ms);
-	while (r < 0 && errno == EINTR);
-	if (r > 0 && read(fd, &word, 1) == 1)
-		_exit(0);	/* thawed by the parent */
-	thaw(freeze, freeze->nr);
-	_exit(1);
+	for (;;) {
+		enum freeze_owner armed = ARMED;
+
+		do
+			r = poll(&poll_fd, 1, timeout_ms);
+		while (r < 0 && errno == EINTR);
+		timeout_ms = -1;
+		if (r > 0 && read(fd, &word, 1) == 1)
+			_exit(0);	/* thawed by the parent */
+		if (r == 0 && !atomic_compare_exchange_strong(&shared->owner, &armed, CHILD))
+			continue;	/* it is doing so */
+		nr_frozen = atomic_load(&shared->nr_frozen);
+		(void)thaw(freeze, nr_thawed, atomic_load(&shared->nr_begun));
+		if (r != 0)
+			_exit(1);
+		nr_thawed = nr_frozen;
+	}
+}
+
+static void end_watchdog(struct freeze *freeze, bool is_thawed)
+{
+	if (is_thawed)
+		(void)!write(freeze->watch_fd, "t", 1);
+	close(freeze->watch_fd);
+	freeze->watch_fd = -1;
+	(void)waitpid(freeze->watch_pid, NULL, 0);
 }
 
 static int start_watchdog(struct freeze *freeze, uint32_t timeout_ms)
 {
 	int fds[2], pid;
 
+	freeze->shared = mmap(NULL, sizeof(*freeze->shared), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (freeze->shared == MAP_FAILED) {
+		freeze->shared = NULL;
+		return -errno;
+	}
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
@@ -200,7 +251,7 @@ static int start_watchdog(struct freeze *freeze, uint32_t timeout_ms)
 	}
 	if (pid == 0) {
 		close(fds[1]);
-		watch(freeze, fds[0], timeout_ms);
+		watch(freeze, fds[0], (int)timeout_ms);
 	}
 	close(fds[0]);
 	freeze->watch_fd = fds[1];
@@ -208,9 +259,21 @@ static int start_watchdog(struct freeze *freeze, uint32_t timeout_ms)
 	return 0;
 }
 
+static const char *path_of(const struct freeze *freeze, size_t i, char *ret_path, size_t room)
+{
+	char link[64];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", freeze->fds[i]);
+	len = readlink(link, ret_path, room - 1);
+	ret_path[len < 0 ? 0 : len] = '\0';
+	return ret_path;
+}
+
 int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *ret_freeze,
 		 struct fault *fault)
 {
+	char path[512];
 	size_t i;
 	int r;
 
@@ -223,22 +286,38 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 		return fault_system(fault, "freeze", r, "Filesystems cannot be frozen: %s.",
 				    strerror(-r));
 	}
-	for (i = 0; i < ret_freeze->nr; i++) {
-		char link[64], path[512] = "";
-
-		if (ioctl(ret_freeze->fds[i], FIFREEZE, 0) == 0)
+	for (i = 0; i < ret_freeze->nr && r >= 0; i++) {
+		atomic_store(&ret_freeze->shared->nr_begun, i + 1);
+		if (ioctl(ret_freeze->fds[i], FIFREEZE, 0) < 0) {
+			r = -errno;
+			/* One that another has frozen is not ours to thaw. */
+			atomic_store(&ret_freeze->shared->nr_begun, i);
 			continue;
-		r = -errno;
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", ret_freeze->fds[i]);
-		(void)!readlink(link, path, sizeof(path) - 1);
-		thaw(ret_freeze, i);
-		/* One that another has frozen is not ours to thaw. */
-		forget(ret_freeze, i);
-		return fault_device(fault, REASON_FREEZE_FAILED, path,
-				    "The filesystem at %s could not be frozen: %s.", path,
-				    strerror(-r));
+		}
+		atomic_store(&ret_freeze->shared->nr_frozen, i + 1);
+		if (atomic_load(&ret_freeze->shared->owner) == CHILD)
+			r = -ETIME;
 	}
-	return 0;
+	if (r >= 0)
+		return 0;
+	path_of(ret_freeze, i - 1, path, sizeof(path));
+	return fault_device(fault, REASON_FREEZE_FAILED, path,
+			    "The filesystem at %s could not be frozen%s: %s.", path,
+			    r == -ETIME ? " in time" : "", strerror(-r));
+}
+
+/*
+ * Freezing what is mounted above does not stop those who move blocks, repair, or keep books. Of
+ * the device mapper's targets these only pass on what they get.
+ */
+static bool writes_by_itself(uint32_t key)
+{
+	static const char *const plain[] = { "linear", "striped", "crypt", "delay", "flakey", "error",
+					     "zero", "verity", "multipath" };
+
+	if (sysfs_has(key, "partition"))
+		return false;
+	return !sysfs_has(key, "dm") || !dmtable_is_of(key, plain, ARRAY_SIZE(plain));
 }
 
 enum freeze_found freeze_look(const struct freeze *freeze, uint32_t key)
@@ -250,6 +329,7 @@ enum freeze_found freeze_look(const struct freeze *freeze, uint32_t key)
 	for (size_t i = 0; i < keys.nr && r >= 0; i++) {
 		_cleanup_(keys_done) struct keys children = { 0 };
 
+		has_others |= i > 0 && writes_by_itself(keys.items[i]);
 		if (keys_has(&freeze->keys, keys.items[i])) {
 			has_frozen = true;
 			continue;
@@ -269,20 +349,39 @@ enum freeze_found freeze_look(const struct freeze *freeze, uint32_t key)
 	return has_others ? FREEZE_FOUND_OTHERS : FREEZE_FOUND;
 }
 
-int freeze_end(struct freeze *freeze)
+/* Return: 0, or why what was done in the meantime was not done while they were frozen. */
+static int end_freeze(struct freeze *freeze, uint32_t timeout_ms, struct fault *fault)
 {
-	int status = 0;
+	size_t nr = atomic_load(&freeze->shared->nr_begun), missing = nr;
+	bool is_ours = atomic_exchange(&freeze->shared->owner, WE) != CHILD;
+	char path[512];
 
-	thaw(freeze, freeze->nr);
-	if (freeze->watch_fd >= 0) {
-		(void)!write(freeze->watch_fd, "t", 1);
-		close(freeze->watch_fd);
-		if (waitpid(freeze->watch_pid, &status, 0) < 0)
-			status = 0;
-	}
+	if (is_ours)
+		missing = thaw(freeze, 0, nr);
+	end_watchdog(freeze, is_ours);
+	if (!is_ours)
+		return fault_device(fault, REASON_FREEZE_FAILED, path_of(freeze, 0, path, sizeof(path)),
+				    "The filesystems were thawed after %u ms, before the boundary was made.",
+				    timeout_ms);
+	if (missing < nr)
+		return fault_device(fault, REASON_FREEZE_FAILED,
+				    path_of(freeze, missing, path, sizeof(path)),
+				    "The filesystem at %s was thawed by somebody else before the boundary was made.",
+				    path);
+	return 0;
+}
+
+int freeze_end(struct freeze *freeze, uint32_t timeout_ms, struct fault *fault)
+{
+	int r = 0;
+
+	if (freeze->watch_fd >= 0)
+		r = end_freeze(freeze, timeout_ms, fault);
+	if (freeze->shared)
+		munmap(freeze->shared, sizeof(*freeze->shared));
 	forget(freeze, 0);
 	free(freeze->fds);
 	keys_done(&freeze->keys);
 	*freeze = (struct freeze){ .watch_fd = -1 };
-	return status ? -ETIME : 0;
+	return r;
 }

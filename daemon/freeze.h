@@ -10,12 +10,15 @@
 #include "reasons.h"
 #include "sysfs.h"
 
+struct freeze_shared;
+
 /**
  * struct freeze - filesystems that are frozen
  * @fds: of their mount points
  * @keys: the devices that they are on
  * @watch_fd: what the watchdog listens to; -1 if there is none
  * @watch_pid: of the watchdog
+ * @shared: what it must know, and tells
  */
 struct freeze {
 	int *fds;
@@ -23,6 +26,7 @@ struct freeze {
 	struct keys keys;
 	int watch_fd;
 	int watch_pid;
+	struct freeze_shared *shared;
 };
 
 /**
@@ -40,7 +44,8 @@ int freeze_begin(const struct keys *keys, uint32_t timeout_ms, struct freeze *re
 
 /**
  * enum freeze_found - which filesystems a freeze has found on a device, later ones prevail
- * @FREEZE_FOUND_OTHERS: something else stands there besides, or may be written to by others
+ * @FREEZE_FOUND_OTHERS: something else stands there besides, may be written to by others, or
+ *	a driver that writes of its own accord
  * @FREEZE_FOUND_HIDDEN: there is another one, mounted where this process does not see it
  */
 enum freeze_found {
@@ -63,8 +68,10 @@ void freeze_sync(const struct keys *keys);
 
 /**
  * freeze_end - thaw them
- * Return: 0, or -ETIME if they were thawed before.
+ * @timeout_ms: that they had
+ *
+ * Errors: FreezeFailed, if they were thawed before: since their time was over, or by somebody else
  */
-int freeze_end(struct freeze *freeze);
+int freeze_end(struct freeze *freeze, uint32_t timeout_ms, struct fault *fault);
 
 #endif /* BPFSNAP_FREEZE_H */

@@ -297,7 +297,8 @@ static int move_frozen(struct boundary *b, struct fault *fault)
 	_cleanup_(keys_done) struct keys keys = { 0 };
 	uint32_t targets[BOUNDARY_DEVICES_MAX];
 	struct freeze freeze;
-	int r, thawed;
+	struct fault unsaid = { 0 };
+	int r, ended;
 
 	for (size_t i = 0; i < b->nr; i++)
 		targets[i] = b->devices[i].key;
@@ -311,12 +312,10 @@ static int move_frozen(struct boundary *b, struct fault *fault)
 	if (r >= 0)
 		r = move(b, fault);
 	b->freeze = NULL;
-	thawed = TRACKER_WAIT(b->tracker, freeze_end(&freeze));
-	if (r >= 0 && thawed < 0)
-		return fault_device(fault, REASON_FREEZE_FAILED, b->devices[0].name,
-				    "The filesystems were thawed after %lld ms, before the boundary was made.",
-				    (long long)b->timeout_ms);
-	return r;
+	ended = TRACKER_WAIT(b->tracker,
+			     freeze_end(&freeze, (uint32_t)b->timeout_ms, r < 0 ? &unsaid : fault));
+	fault_done(&unsaid);
+	return r < 0 ? r : ended;
 }
 
 static struct json_object *show(const struct boundary *b, const struct view *view,

@@ -10,7 +10,7 @@ UNIT_CPPFLAGS	= -D_GNU_SOURCE -DBPFSNAP_VERSION='"unit"' -Iinclude -Idaemon -I$(
 # The parts of the daemon that touch nothing but their arguments, and sysfs, whose
 # root a test can choose.
 UNIT_PURE	:= varlink strict schema schema_parse extents reasons snapshot doubt interface \
-	sysfs device fsdev fsjournal freeze stack reach unfit renumber events held worker config hooks notify log facts metrics
+	sysfs device fsdev fsjournal dmtable freeze stack reach unfit renumber events held worker config hooks notify log facts metrics
 UNIT_OBJ	:= $(UNIT_PURE:%=$(UNIT_DIR)/daemon/%.o)
 UNIT_OWN	:= $(patsubst tests/unit/%.c,$(UNIT_DIR)/%,\
 	$(filter-out tests/unit/t_cli_% tests/unit/t_lib%,$(wildcard tests/unit/t_*.c)))
@@ -32,7 +32,7 @@ $(UNIT_OWN): $(UNIT_DIR)/%: tests/unit/%.c $(UNIT_OBJ)
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_CPPFLAGS) $(UNIT_CFLAGS) -MMD -MP -o $@ $< $(UNIT_OBJ) \
-		$(shell pkg-config --libs json-c mount uuid libsystemd) -lcmocka
+		$(shell pkg-config --libs json-c mount uuid libsystemd devmapper) -lcmocka
 
 $(UNIT_OBJ): $(UNIT_DIR)/daemon/%.o: daemon/%.c
 	$(Q)mkdir -p $(@D)

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <libdevmapper.h>
+
 #include "freeze.h"
 #include "stack.h"
 
@@ -86,6 +88,7 @@ static int set_up(void **state)
 	add("block/sdb", "8:16", "3000");
 	add("block/md0", "9:0", "900");
 	add("block/dm-0", "253:0", "800");
+	dir("block/dm-0/dm");
 	add("block/cciss!c0d0", "104:0", "1");
 	link_to("block/sda/sda1/holders/md0", "../../../md0");
 	link_to("block/sdb/holders/md0", "../../md0");
@@ -153,6 +156,21 @@ static void test_above(void **state)
 	keys_done(&keys);
 }
 
+/* The kernel's mapping of dm-0, as libdevmapper tells of it. */
+static const char *target = "linear";
+
+int dm_task_run(struct dm_task *task)
+{
+	return target != NULL;
+}
+
+void *dm_get_next_target(struct dm_task *task, void *next, uint64_t *start, uint64_t *length,
+			 char **kind, char **params)
+{
+	*kind = next ? (char *)target : (char *)"linear";	/* the second one of two */
+	return next ? NULL : task;
+}
+
 /* A filesystem on dm-0, and what it says of those below; then one that is mounted elsewhere. */
 static void test_frozen(void **state)
 {
@@ -162,8 +180,18 @@ static void test_frozen(void **state)
 	assert_int_equal(keys_add(&freeze.keys, DM0), 1);
 	assert_int_equal(freeze_look(&freeze, DM0), FREEZE_FOUND);
 	assert_int_equal(freeze_look(&freeze, MD0), FREEZE_FOUND);
-	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND);
+	/* An array writes to its members of its own accord. */
+	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND_OTHERS);
 	assert_int_equal(freeze_look(&freeze, CCISS), FREEZE_FOUND_NONE);
+	/* And so does a cache below the filesystem, or who can't be asked. */
+	target = "cache";
+	assert_int_equal(freeze_look(&freeze, MD0), FREEZE_FOUND_OTHERS);
+	assert_int_equal(freeze_look(&freeze, DM0), FREEZE_FOUND);
+	target = NULL;
+	assert_int_equal(freeze_look(&freeze, MD0), FREEZE_FOUND_OTHERS);
+	target = "linear";
+	assert_int_equal(keys_add(&freeze.keys, MD0), 1);
+	assert_int_equal(freeze_look(&freeze, MD0), FREEZE_FOUND);
 
 	add("block/sda/sda2", "8:2", "900");
 	put("block/sda/sda2/partition", "2");
@@ -176,7 +204,10 @@ static void test_frozen(void **state)
 	dir("fs/ext4/sda2");
 	assert_int_equal(freeze_look(&freeze, SDA2), FREEZE_FOUND_HIDDEN);
 	assert_int_equal(freeze_look(&freeze, SDA), FREEZE_FOUND_HIDDEN);
-	assert_int_equal(freeze_look(&freeze, SDA1), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, SDA1), FREEZE_FOUND_OTHERS);
+	assert_int_equal(keys_add(&freeze.keys, SDA2), 1);
+	assert_int_equal(freeze_look(&freeze, SDA2), FREEZE_FOUND);
+	assert_int_equal(freeze_look(&freeze, SDB), FREEZE_FOUND_OTHERS);
 	keys_done(&freeze.keys);
 }
 
