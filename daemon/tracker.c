@@ -305,29 +305,40 @@ static uint64_t nr_blk_of(const struct tracker_disk *disk, unsigned int block_sh
 	return (disk->size_bytes + (1ull << block_shift) - 1) >> block_shift;
 }
 
-/* What a history begins with; its counters too. */
+/* A history's name.  What another one lists is no part of it: it is written before marks go. */
 static void begin(const struct tracker *t, uint32_t slot, const struct tracker_disk *disk)
+{
+	struct bpfsnap_device *d = &t->devices[slot];
+
+	memcpy(d->previous, d->generation, sizeof(d->previous));
+	uuid_generate_random(d->generation);
+	d->first_epoch = t->state->epoch;
+	d->began_ns = clock_ns(CLOCK_REALTIME);
+	d->cause = disk->cause;
+}
+
+/*
+ * What goes with its marks; its counters too.  The number of blocks goes before the size, and
+ * both before the sequence number: a daemon that finds the old ones begins yet another history.
+ */
+static void describe(const struct tracker *t, uint32_t slot, const struct tracker_disk *disk)
 {
 	struct bpfsnap_device *d = &t->devices[slot];
 	struct tracker_links links;
 
 	tracker_links(t, &links);
-	d->nr_sect = disk->size_bytes >> 9;
-	d->nr_blk = nr_blk_of(disk, d->block_shift);
-	d->diskseq = disk->diskseq;
 	d->zone_sect = disk->zone_sect;
 	d->transport = disk->transport;
 	d->floor = 0;
 	d->is_settled = 1;	/* no boundary is behind it */
-	d->first_epoch = t->state->epoch;
-	d->began_ns = clock_ns(CLOCK_REALTIME);
-	d->cause = disk->cause;
 	memcpy(d->misses, links.misses, sizeof(d->misses));
 	memset(d->doubts, 0, sizeof(d->doubts));
+	d->nr_blk = nr_blk_of(disk, d->block_shift);
+	__atomic_store_n(&d->nr_sect, disk->size_bytes >> 9, __ATOMIC_RELEASE);
 	__atomic_store_n(&d->uncertain, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&d->diskseq, disk->diskseq, __ATOMIC_RELEASE);
 	memset(&t->history[slot], 0, sizeof(t->history[slot]));
 	tracker_note_start(t, slot);
-	uuid_generate_random(d->generation);
 }
 
 /* Where a disk's room is, or could be; NULL if all that it may have are taken. */
@@ -401,6 +412,7 @@ int tracker_add(struct tracker *t, uint32_t disk_key, const struct tracker_disk 
 	memset(&t->writers[slot], 0, sizeof(t->writers[slot]));
 	d->block_shift = block_shift;
 	begin(t, slot, disk);
+	describe(t, slot, disk);
 	d->attached_ns = d->began_ns;
 	r = TRACKER_WAIT(t, put_marks(t, slot, fd));
 	if (r < 0)
@@ -435,12 +447,16 @@ int tracker_renew(struct tracker *t, uint32_t disk_key, const struct tracker_dis
 	r = tracker_advance(t, false, &unused);
 	if (r < 0)
 		return r;
-	/* From here to the new name without giving up the lock: nobody sees the one with the other. */
+	/*
+	 * Without giving up the lock: nobody sees the one with the other but a daemon that comes
+	 * after us.  The new history with the old marks lists too much, and is put up with if the
+	 * marks can't be exchanged; the old one with new marks would lack all of its changes.
+	 */
+	begin(t, slot, disk);
 	r = put_marks(t, slot, fd);
 	if (r < 0)
 		return r;
-	memcpy(d->previous, d->generation, sizeof(d->previous));
-	begin(t, slot, disk);
+	describe(t, slot, disk);
 	count_nvme(t);
 	return tracker_barrier(t);
 }

@@ -84,7 +84,7 @@ tools: $(B)/tests/bin/backup-example
 
 bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
-	$(Q)for s in tests/bpf/tracking tests/bpf/renumber tests/bpf/in-flight tests/bpf/inspection tests/bpf/command tests/bpf/library tests/bpf/clients \
+	$(Q)for s in tests/bpf/tracking tests/bpf/renumber tests/bpf/killed tests/bpf/in-flight tests/bpf/inspection tests/bpf/command tests/bpf/library tests/bpf/clients \
 		tests/bpf/errors tests/bpf/access tests/manual/host; do \
 		rc=0; tests/bpf/host $$s || rc=$$?; [ $$rc -eq 0 ] || [ $$rc -eq 77 ] || exit 1; \
 	done
