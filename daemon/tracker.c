@@ -360,6 +360,15 @@ static struct bpfsnap_disk *find_room(const struct tracker *t, uint32_t disk_key
 	return left;
 }
 
+bool tracker_is_found(const struct tracker *t, uint32_t disk_key)
+{
+	const struct bpfsnap_disk *room = find_room(t, disk_key);
+	uint32_t slot;
+
+	return tracker_find(t, disk_key, &slot) && room && room->dev == disk_key &&
+	       room->slot == slot;
+}
+
 static int free_slot(const struct tracker *t, uint32_t *ret_slot)
 {
 	for (*ret_slot = 0; *ret_slot < BPFSNAP_TRACK_DEVICES; ++*ret_slot)

@@ -74,6 +74,25 @@ void tracker_remove_pins(struct tracker *t)
 	rmdir(t->dir);
 }
 
+/*
+ * A daemon that died while it attached or detached a disk leaves one that the programs do not
+ * find: nothing of it is marked.
+ */
+static int remove_unfound(struct tracker *t)
+{
+	_cleanup_(keys_done) struct keys disks = { 0 };
+	int r = tracker_disks(t, &disks);
+
+	for (size_t i = 0; i < disks.nr && r >= 0; i++) {
+		if (tracker_is_found(t, disks.items[i]))
+			continue;
+		log_warning("a daemon died while it attached or detached %u:%u: it is not attached",
+			    key_major(disks.items[i]), key_minor(disks.items[i]));
+		r = tracker_remove(t, disks.items[i]);
+	}
+	return r;
+}
+
 static int adopt(struct tracker *t)
 {
 	_cleanup_(keys_done) struct keys disks = { 0 };
@@ -87,6 +106,9 @@ static int adopt(struct tracker *t)
 		tracker_remove_pins(t);
 		return 0;
 	}
+	if (r < 0)
+		return r;
+	r = remove_unfound(t);
 	if (r < 0)
 		return r;
 	tracker_recover(t);

@@ -90,6 +90,9 @@ void tracker_remove_pins(struct tracker *tracker);
 struct bpfsnap_device *tracker_find(const struct tracker *tracker, uint32_t disk_key,
 				    uint32_t *ret_slot);
 
+/** tracker_is_found - do the programs find a disk that has a slot? */
+bool tracker_is_found(const struct tracker *tracker, uint32_t disk_key);
+
 /** tracker_open_marks - the map of a slot's marks. Return: a handle or -errno */
 int tracker_open_marks(const struct tracker *tracker, uint32_t slot);
 
