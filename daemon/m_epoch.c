@@ -13,9 +13,9 @@
  *                              such marks now and then: a list is certain then if the disk drained
  *   devices of the mapper      some targets keep writes that the kernel does not count as in
  *                              flight: the device is suspended and resumed, which ends them
- *   others (md, zram)          wait until the kernel counts no writes in flight; where it
- *                              does not count, or never gets there, freeze, provided that
- *                              who writes is a filesystem that we see
+ *   others (md, zram)          wait until the kernel counts no writes in flight; where it or
+ *                              the driver does not count, or never gets there, freeze, provided
+ *                              that who writes is a filesystem that we see
  */
 #include "methods.h"
 
@@ -227,6 +227,23 @@ static bool look_still(const struct boundary *b, const struct device *d, char *r
 	return true;
 }
 
+/* What look_still() advises, of a disk that does not count. */
+static int refuse_uncounted(const struct boundary *b, const struct device *d, bool can_count,
+			    const char *advice, struct fault *fault)
+{
+	if (can_count)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "The kernel does not count what is in flight to %s%s set its queue/iostats to 1.",
+				    d->disk_name, advice);
+	if (!b->freeze)
+		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+				    "The driver of %s does not count all that is in flight: freeze.",
+				    d->disk_name);
+	return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
+			    "The driver of %s does not count all that is in flight%.*s.",
+			    d->disk_name, (int)strlen(advice) - 1, advice);
+}
+
 /*
  * A disk that takes requests need not be waited for: if it does drain soon, then no completion
  * that was not seen can matter.  The others must drain.
@@ -249,9 +266,7 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 		return 0;
 	is_still = look_still(b, d, advice, sizeof(advice));
 	if (!reach.counts_inflight && !is_still)
-		return fault_device(fault, REASON_DRAIN_TIMEOUT, d->disk_name,
-				    "The kernel does not count what is in flight to %s%s set its queue/iostats to 1.",
-				    d->disk_name, advice);
+		return refuse_uncounted(b, d, reach.can_count, advice, fault);
 	if (reach.takes_requests && soon_ms < deadline_ms)
 		deadline_ms = soon_ms;
 	r = drain(b, d, is_still, deadline_ms, &nr);

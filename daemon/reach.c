@@ -136,6 +136,20 @@ static enum bpfsnap_transport transport_of(uint32_t disk_key)
 							   BPFSNAP_TRANSPORT_OTHER;
 }
 
+/*
+ * Is all that is in flight counted? A disk without requests is counted by its driver, or not, or
+ * not all of it (NVMe multipath: what is on a path; DRBD); the module knows the same ones.
+ */
+static bool driver_counts(uint32_t disk_key)
+{
+	static const char *const names[] = { "md", "dm-", "ram", "zram", "bcache" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (sysfs_is_called(disk_key, names[i]))
+			return true;
+	return false;
+}
+
 void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach)
 {
 	struct reach reach = { 0 };
@@ -144,7 +158,8 @@ void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach)
 	reach.zone_sect = zone_sectors(disk_key);
 	reach.transport = transport_of(disk_key);
 	reach.takes_requests = sysfs_has(disk_key, "mq");
-	reach.counts_inflight = is_text(disk_key, "queue/iostats", "1");
+	reach.can_count = reach.takes_requests || driver_counts(disk_key);
+	reach.counts_inflight = reach.can_count && is_text(disk_key, "queue/iostats", "1");
 	reach.is_mapped = sysfs_has(disk_key, "dm/name");
 	if (is_text(disk_key, "queue/dax", "1"))
 		say(&reach, BPFSNAP_UNCERTAIN_DAX,

@@ -17,7 +17,8 @@
  * @diskseq: 0 where the kernel does not tell
  * @zone_sect: 0 if it has no zones
  * @takes_requests: on_issue sees all that is written to it
- * @counts_inflight: the kernel counts what is in flight
+ * @can_count: the kernel counts what is in flight, or would with its queue/iostats 1
+ * @counts_inflight: it does
  * @is_mapped: a device of the device mapper, which can be flushed
  * @has_resender: a driver stands on it that may send on bios as it got them
  * @path_of: the multipath device that sends it requests, which pass no gate; 0 if there is none
@@ -29,6 +30,7 @@ struct reach {
 	uint32_t zone_sect;
 	enum bpfsnap_transport transport;
 	bool takes_requests;
+	bool can_count;
 	bool counts_inflight;
 	bool is_mapped;
 	bool has_resender;

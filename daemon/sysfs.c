@@ -4,6 +4,7 @@
  */
 #include "sysfs.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -189,4 +190,15 @@ int sysfs_name(uint32_t key, char *ret_name, size_t room)
 	if ((size_t)snprintf(ret_name, room, "/dev/%s", base) >= room)
 		return -ENAMETOOLONG;
 	return 0;
+}
+
+bool sysfs_is_called(uint32_t key, const char *name)
+{
+	static const char dev[] = "/dev/";
+	const size_t len = sizeof(dev) - 1 + strlen(name);
+	char full[64];
+
+	return sysfs_name(key, full, sizeof(full)) == 0 &&
+	       strncmp(full + sizeof(dev) - 1, name, strlen(name)) == 0 &&
+	       (isdigit((unsigned char)full[len]) || full[len] == '_');
 }

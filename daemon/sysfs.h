@@ -74,4 +74,7 @@ int sysfs_disks(const char *prefix, struct keys *keys);
 /** sysfs_name - "/dev/..." of a block device by the kernel's name. Return: 0 or -errno */
 int sysfs_name(uint32_t key, char *ret_name, size_t room);
 
+/** sysfs_is_called - by this name and a number, or a name as arrays may have (md_NAME)? */
+bool sysfs_is_called(uint32_t key, const char *name);
+
 #endif /* BPFSNAP_SYSFS_H */

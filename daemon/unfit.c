@@ -7,7 +7,6 @@
  */
 #include "unfit.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -34,24 +33,14 @@ static bool is_linear(uint32_t key)
 	       strcmp(level, "linear") == 0;
 }
 
-/* Is the disk called so, and a number, or a name as arrays may have (md_NAME)? */
-static bool is_called(uint32_t key, const char *name)
-{
-	size_t len = strlen(name);
-	char full[64];
-
-	return sysfs_name(key, full, sizeof(full)) == 0 && strncmp(full, name, len) == 0 &&
-	       (isdigit((unsigned char)full[len]) || full[len] == '_');
-}
-
 /* What sysfs has no word for: how a driver takes bios. */
 static const char *unfit_driver(uint32_t key)
 {
 	if (is_linear(key))
 		return "it is an md array of level linear, which sends writes on in a way that hides them";
-	if (is_called(key, "/dev/ram") || is_called(key, "/dev/zram"))
+	if (sysfs_is_called(key, "ram") || sysfs_is_called(key, "zram"))
 		return "pages are written to it without a bio, as to brd and zram before Linux 6.3";
-	if (is_called(key, "/dev/md") || is_called(key, "/dev/dm-"))
+	if (sysfs_is_called(key, "md") || sysfs_is_called(key, "dm-"))
 		return is_not(key, "queue/iostats", "1") ?
 		       "it does not account writes in flight while its queue/iostats is 0" : NULL;
 	if (sysfs_has(key, "queue") && !sysfs_has(key, "mq"))

@@ -111,7 +111,6 @@ static void test_plain(void **state)
 	assert_int_equal(reach.diskseq, 17);
 	assert_int_equal(reach.zone_sect, 0);
 	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_OTHER);
-	assert_true(reach.counts_inflight);
 	assert_false(reach.takes_requests);
 	assert_false(reach.has_resender);
 	assert_int_equal(reach_inflight(VDA, &nr), 0);
@@ -122,6 +121,7 @@ static void test_plain(void **state)
 	put("block/vda/queue/chunk_sectors", "524288\n");
 	reach_look(VDA, false, &reach);
 	assert_true(reach.takes_requests);
+	assert_true(reach.counts_inflight);
 	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_SCSI);
 	assert_int_equal(reach.zone_sect, 524288);
 	assert_int_equal(reach.doubts, 0);
@@ -134,6 +134,48 @@ static void test_dax(void **state)
 	assert_int_equal(doubts(PMEM, true), BPFSNAP_UNCERTAIN_DAX);
 	put("block/pmem0/queue/dax", "0\n");
 	assert_int_equal(doubts(PMEM, false), 0);
+}
+
+/* "can, does" it count all that is in flight? */
+static const char *counts(uint32_t key)
+{
+	struct reach reach;
+
+	reach_look(key, false, &reach);
+	return reach.counts_inflight ? "can, does" : reach.can_count ? "can" : "cannot";
+}
+
+/* That accounting is on says nothing of a driver which takes bios, unless it is a known one. */
+static void test_counts(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *dev;
+		uint32_t key;
+		const char *counts;
+	} disks[] = {
+		{ "md_home", "9:1", MD0 + 1, "can, does" },
+		{ "zram0", "250:0", 250 << 20, "can, does" },
+		{ "ram1", "1:1", (1 << 20) + 1, "can, does" },
+		{ "nvme0n1", "251:0", 251 << 20, "cannot" },	/* a multipath head */
+		{ "drbd0", "147:0", 147 << 20, "cannot" },
+		{ "mdev0", "249:0", 249 << 20, "cannot" },
+	};
+	char path[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
+		add(disks[i].name, disks[i].dev);
+		snprintf(path, sizeof(path), "block/%s/queue/iostats", disks[i].name);
+		put(path, "1\n");
+		assert_string_equal(counts(disks[i].key), disks[i].counts);
+	}
+	assert_string_equal(counts(MD0), "can");
+	assert_string_equal(counts(BCACHE), "can");
+	assert_string_equal(counts(VDA), "cannot");
+	put("block/vda/mq/0/x", "");
+	assert_string_equal(counts(VDA), "can, does");
+	put("block/vda/queue/iostats", "0\n");
+	assert_string_equal(counts(VDA), "can");
 }
 
 /* What md has taken and does not count yet. */
@@ -238,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dax, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_keeps_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache_clones, set_up, tear_down),
