@@ -7,12 +7,15 @@
  *                 pass block_bio_queue unseen and block_bio_remap not at all.  A disk that takes
  *                 requests shows them at block_rq_issue.
  * md above        the same, but for block_bio_remap; levels that are not known here are doubted.
+ * rw_page         before 6.3, swap and some filesystems write pages to brd, zram, pmem and btt past
+ *                 any tracepoint.
  * multipath above its clones are requests, not bios: where the gate is what tells.  None but
  *                 multipath takes requests in the device mapper, and it can do with bios, too.
  */
 #include "reach.h"
 
 #include <errno.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,28 +51,44 @@ static bool is_known_level(uint32_t md_key)
 	return false;
 }
 
-/* Does this kernel's bcache clone the bios that it passes on? Its own BTF tells by a field. */
-static bool bcache_clones(void)
+/* Has a kernel's or module's BTF such a name, of a field for example? A NUL is on either side. */
+static bool btf_has(const char *of, const char *name)
 {
-	static const char field[] = "orig_bio";
-	char path[512], text[4096 + sizeof(field)];
-	size_t kept = 0, n;
+	char path[512], word[32] = "", text[16384 + sizeof(word)];
+	size_t word_len = strlen(name) + 2, kept = 0, n;
 	bool is_found = false;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/kernel/btf/bcache", sysfs_root);
+	snprintf(path, sizeof(path), "%s/kernel/btf/%s", sysfs_root, of);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	while (!is_found && (n = fread(text + kept, 1, 4096, f)) > 0) {
+	snprintf(word + 1, sizeof(word) - 1, "%s", name);
+	while (!is_found && (n = fread(text + kept, 1, 16384, f)) > 0) {
 		size_t len = kept + n;
 
-		is_found = memmem(text, len, field, sizeof(field)) != NULL;
-		kept = len < sizeof(field) ? len : sizeof(field);
+		is_found = memmem(text, len, word, word_len) != NULL;
+		kept = len < word_len ? len : word_len;
 		memmove(text, text + len - kept, kept);
 	}
 	fclose(f);
 	return is_found;
+}
+
+/* Does this kernel's bcache clone the bios that it passes on? */
+static bool bcache_clones(void)
+{
+	return btf_has("bcache", "orig_bio");
+}
+
+/* Before 6.3, block_device_operations has a field for pages that come without a bio. */
+static bool takes_pages(uint32_t disk_key)
+{
+	/* pmem0s is one of btt; another driver's ram has another number than brd's. */
+	bool is_one = sysfs_is_called(disk_key, "zram") || sysfs_is_called(disk_key, "pmem") ||
+		      (sysfs_is_called(disk_key, "ram") && key_major(disk_key) == RAMDISK_MAJOR);
+
+	return is_one && btf_has("vmlinux", "rw_page");
 }
 
 static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
@@ -164,6 +183,9 @@ void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach)
 	if (is_text(disk_key, "queue/dax", "1"))
 		say(&reach, BPFSNAP_UNCERTAIN_DAX,
 		    "It can be mapped into memory (DAX), and what is written there is not seen.");
+	if (!is_gated && takes_pages(disk_key))
+		say(&reach, BPFSNAP_UNCERTAIN_UNSEEN,
+		    "Swap and some filesystems write pages to it in a way that this kernel does not show.");
 	look_at_holders(disk_key, is_gated, &reach);
 	*ret_reach = reach;
 }

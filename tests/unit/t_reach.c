@@ -215,10 +215,42 @@ static void test_bcache_clones(void **state)
 	snprintf(path, sizeof(path), "%s/kernel/btf/bcache", root);
 	f = fopen(path, "w");
 	/* Across the border of two pieces of the file. */
-	for (int i = 0; i < 4092; i++)
+	for (int i = 0; i < 16379; i++)
 		fputc('x', f);
-	fwrite("orig_bio\0end", 1, 13, f);
+	fwrite("\0orig_bio\0end", 1, 14, f);
 	fclose(f);
+	assert_int_equal(doubts(VDA, false), 0);
+}
+
+static void put_btf(const char *text, size_t len)
+{
+	char path[128];
+	FILE *f;
+
+	put("kernel/btf/vmlinux", "");
+	snprintf(path, sizeof(path), "%s/kernel/btf/vmlinux", root);
+	f = fopen(path, "w");
+	fwrite(text, 1, len, f);
+	fclose(f);
+}
+
+static void test_pages(void **state)
+{
+	static const char without[] = "\0zram_rw_page\0rw_pages", with[] = "\0open\0rw_page\0ioctl";
+
+	add("zram0", "250:0");
+	add("ram0", "1:0");
+	add("ram100", "251:0");
+	add("pmem1s", "259:1");
+	put_btf(without, sizeof(without));
+	assert_int_equal(doubts(250 << 20, false), 0);
+	put_btf(with, sizeof(with));
+	assert_int_equal(doubts(250 << 20, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(1 << 20, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(PMEM, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(PMEM + 1, false), BPFSNAP_UNCERTAIN_UNSEEN);
+	assert_int_equal(doubts(250 << 20, true), 0);	/* the module takes none of them */
+	assert_int_equal(doubts(251 << 20, false), 0);	/* not brd */
 	assert_int_equal(doubts(VDA, false), 0);
 }
 
@@ -284,6 +316,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keeps_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bcache_clones, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_md, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_multipath, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_multipath_partition, set_up, tear_down),
