@@ -96,23 +96,29 @@ static __always_inline __u32 scsi_opcode(struct request *rq)
 static __always_inline __u32 nvme_opcode(struct request *rq)
 {
 	struct nvme_request *part = driver_part(rq);
+	const void *at = part;
 	void *cmd = 0;
 	__u8 opcode = 0;
 
-	if (!bpf_core_field_exists(part->cmd))
-		return 0;
-	if (bpf_probe_read_kernel(&cmd, sizeof(cmd),
-				  __builtin_preserve_access_index(&part->cmd)))
+	/* Without the driver's types, if it was loaded later: no kernel has it but in front. */
+	if (bpf_core_field_exists(part->cmd))
+		at = __builtin_preserve_access_index(&part->cmd);
+	if (bpf_probe_read_kernel(&cmd, sizeof(cmd), at))
 		return 0;
 	if (bpf_probe_read_kernel(&opcode, 1, cmd))
 		return 0;
 	return BPFSNAP_OPCODE_KNOWN | opcode;
 }
 
+/* It moves data, and moves it towards us. */
+static __always_inline int is_read(const struct request *rq)
+{
+	return IS_OP(rq->cmd_flags & OP_MASK, DRV_IN) && rq->__data_len;
+}
+
 static __always_inline int is_harmless(const struct request *rq, __u32 opcode, __u32 transport)
 {
-	/* It moves data, and moves it towards us. */
-	if (IS_OP(rq->cmd_flags & OP_MASK, DRV_IN) && rq->__data_len)
+	if (is_read(rq))
 		return 1;
 	if (!opcode)
 		return 0;
@@ -142,9 +148,7 @@ static __always_inline void pass_without_disk(struct request *rq)
 	if (!st || !st->nvme)
 		return;
 	opcode = nvme_opcode(rq);
-	if (opcode && !is_nvme_admin_harmful(opcode))
-		return;
-	if (!opcode && !IS_OP(rq->cmd_flags & OP_MASK, DRV_OUT))
+	if (opcode ? !is_nvme_admin_harmful(opcode) : is_read(rq))
 		return;
 	bpf_loop(BPFSNAP_TRACK_DEVICES, doubt_nvme, &opcode, 0);
 }
