@@ -10,6 +10,10 @@
 #ifndef _PASSTHROUGH_BPF_H
 #define _PASSTHROUGH_BPF_H
 
+enum {
+	GENHD_FL_HIDDEN = 1 << 1,	/* of an enum without a name, which can't be relocated */
+};
+
 static __always_inline int is_scsi_harmless(__u8 opcode)
 {
 	switch (opcode) {
@@ -138,9 +142,10 @@ static long doubt_nvme(__u32 slot, __u32 *opcode)
 
 /*
  * A queue without a disk that we could name: the admin queue of an NVMe controller, or
- * a path of a multipath namespace.  Which namespaces it means is not told, so all are.
+ * that of a path of a multipath namespace, which has a hidden disk.  Which namespaces it
+ * means is not told, so all are.
  */
-static __always_inline void pass_without_disk(struct request *rq)
+static __always_inline void pass_without_disk(struct request *rq, int is_path)
 {
 	struct bpfsnap_state *st = get_state();
 	__u32 opcode;
@@ -148,7 +153,8 @@ static __always_inline void pass_without_disk(struct request *rq)
 	if (!st || !st->nvme)
 		return;
 	opcode = nvme_opcode(rq);
-	if (opcode ? !is_nvme_admin_harmful(opcode) : is_read(rq))
+	if (is_path ? is_harmless(rq, opcode, BPFSNAP_TRANSPORT_NVME) :
+	    opcode ? !is_nvme_admin_harmful(opcode) : is_read(rq))
 		return;
 	bpf_loop(BPFSNAP_TRACK_DEVICES, doubt_nvme, &opcode, 0);
 }
@@ -163,6 +169,18 @@ static __always_inline void pass_to_disk(struct request *rq, struct bpfsnap_devi
 		opcode = nvme_opcode(rq);
 	if (!is_harmless(rq, opcode, dev->transport))
 		doubt(slot, BPFSNAP_DOUBT_UNLOCATED, opcode);
+}
+
+static __always_inline void pass(struct request *rq)
+{
+	struct gendisk *disk = rq->q->disk;
+	__u32 slot = 0;
+	struct bpfsnap_device *dev = find_device(disk->part0->bd_dev, &slot);
+
+	if (dev)
+		pass_to_disk(rq, dev, slot);
+	else if (!disk || disk->flags & GENHD_FL_HIDDEN)
+		pass_without_disk(rq, !!disk);
 }
 
 #endif /* _PASSTHROUGH_BPF_H */

@@ -191,22 +191,20 @@ static __always_inline int is_passed_through(__u32 op)
 SEC("tp_btf/block_rq_issue")
 int BPF_PROG(on_issue, struct request *rq)
 {
-	__u32 op = rq->cmd_flags & OP_MASK, dev_nr, slot = 0;
-	int passed = is_passed_through(op);
+	__u32 op = rq->cmd_flags & OP_MASK, slot = 0;
 	struct bpfsnap_state *st = get_state();
 	struct bpfsnap_device *dev;
 
-	/* What on_write has marked needs no second mark, but for boundaries without the gate. */
-	if (!st || (!passed && (!may_change(op) || (gated && !st->boundary_ns))))
+	if (is_passed_through(op)) {
+		pass(rq);
 		return 0;
-	dev_nr = rq->q->disk->part0->bd_dev;
-	dev = find_device(dev_nr, &slot);
-	if (dev && passed)
-		pass_to_disk(rq, dev, slot);
-	else if (dev)
+	}
+	/* What on_write has marked needs no second mark, but for boundaries without the gate. */
+	if (!st || !may_change(op) || (gated && !st->boundary_ns))
+		return 0;
+	dev = find_device(rq->q->disk->part0->bd_dev, &slot);
+	if (dev)
 		mark_request(rq, dev, slot, rq->__data_len);
-	else if (passed && !dev_nr)
-		pass_without_disk(rq);
 	return 0;
 }
 

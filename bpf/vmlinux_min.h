@@ -62,6 +62,7 @@ struct block_device {
 
 struct gendisk {
 	struct block_device *part0;
+	__s32 flags;
 	__u64 diskseq;
 };
 
