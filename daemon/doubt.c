@@ -108,17 +108,35 @@ static bool is_whole(const struct doubt_misses *m, enum bpfsnap_channel channel)
 	return m->before[channel] == m->now[channel] && m->now[channel] == m->again[channel];
 }
 
+/*
+ * What waited for a request at a boundary was marked in the epoch that ended: on_issue alone
+ * marks it in the next one.  What had its request is marked when it completes.
+ */
+static bool is_crosser_missed(const struct doubt_misses *m)
+{
+	return !is_whole(m, BPFSNAP_CHANNEL_ISSUE) ||
+	       (!is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN));
+}
+
 bool doubt_missed(const struct doubt_misses *m, const struct doubt_disk *disk)
 {
-	/* A completion that was not seen may have been that of a write across a boundary. */
-	if (disk->takes_requests && !disk->is_settled &&
-	    !is_whole(m, BPFSNAP_CHANNEL_DONE) && !is_whole(m, BPFSNAP_CHANNEL_DONE_AGAIN))
+	if (disk->takes_requests && !disk->is_settled && is_crosser_missed(m))
 		return true;
+	if (disk->is_gated)
+		return !is_whole(m, BPFSNAP_CHANNEL_WRITE);
 	if (disk->takes_requests && is_whole(m, BPFSNAP_CHANNEL_ISSUE))
 		return false;
+	if (disk->takes_requests && disk->needs_issue)
+		return true;
 	if (disk->has_resender && !is_whole(m, BPFSNAP_CHANNEL_REMAP))
 		return true;
 	return !is_whole(m, BPFSNAP_CHANNEL_QUEUE) && !is_whole(m, BPFSNAP_CHANNEL_AGAIN);
+}
+
+bool doubt_forgives(const struct doubt_disk *disk, bool is_idle)
+{
+	/* A bio is shown to all at one moment, a request's at two. */
+	return is_idle || !disk->takes_requests;
 }
 
 bool doubt_counts(uint64_t gate_bios, uint64_t gate_sect, uint64_t track_bios,

@@ -57,22 +57,37 @@ struct doubt_misses {
 
 /**
  * struct doubt_disk - which programs a disk's writes are shown to
+ * @is_gated: on_write sees all of them
  * @takes_requests: on_issue sees all of them
  * @has_resender: some may be shown to on_remap and on_issue only
- * @is_settled: no write that was in flight at the last boundary still is
+ * @needs_issue: some may be shown to on_issue only
+ * @is_settled: no write still is in flight that was at the last boundary, or when misses
+ *              began to count
  */
 struct doubt_disk {
+	bool is_gated;
 	bool takes_requests;
 	bool has_resender;
+	bool needs_issue;
 	bool is_settled;
 };
 
 /**
- * doubt_missed - may a write to a disk without a gate have been missed by all?
+ * doubt_missed - may a write have been missed by all?
  *
- * A write was seen if one program that it is shown to was never skipped.
+ * A write was seen if one program that it is shown to, in the epoch that counts, was
+ * never skipped.
  */
 bool doubt_missed(const struct doubt_misses *misses, const struct doubt_disk *disk);
+
+/**
+ * doubt_forgives - may be forgotten what was skipped until a while ago?
+ * @is_idle: nothing is in flight
+ *
+ * If nothing has been missed since, and no write is on its way that one program was skipped
+ * for before, and another one may be after.
+ */
+bool doubt_forgives(const struct doubt_disk *disk, bool is_idle);
 
 /** doubt_counts - did gate and program count the same? Return and text as doubt_text() */
 bool doubt_counts(uint64_t gate_bios, uint64_t gate_sect, uint64_t track_bios,

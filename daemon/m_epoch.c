@@ -10,7 +10,8 @@
  *   disks that take requests   each request that began before the boundary is marked once
  *                              more, in the new epoch, when it is issued and when it completes;
  *                              so nobody has to wait for it. On busy machines the kernel skips
- *                              such marks now and then: a list is certain then if the disk drained
+ *                              such marks now and then: a list is certain then if the disk drained,
+ *                              here or, before any were skipped, later
  *   devices of the mapper      some targets keep writes that the kernel does not count as in
  *                              flight: the device is suspended and resumed, which ends them
  *   others (md, zram)          wait until the kernel counts no writes in flight; where it or
@@ -148,21 +149,24 @@ static int put_checkpoints(const struct boundary *b, struct fault *fault)
  * None of a disk's writes in flight, seen twice.  In between everyone who had been shown to
  * us, but was not counted yet, has been.
  *
+ * @with_reads: none of its reads either, which may have the requests that writes wait for
  * @is_still: nobody writes to it, whatever the kernel counts
  *
  * Return: whether that was seen before the deadline, or -errno.
  */
-static int drain(const struct boundary *b, const struct device *d, bool is_still,
+static int drain(const struct boundary *b, const struct device *d, bool with_reads, bool is_still,
 		 int64_t deadline_ms, uint64_t *ret_nr)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	int seen = 0, r;
+	uint64_t reads;
 
 	for (;;) {
-		r = reach_inflight(d->disk_key, ret_nr);
+		r = reach_inflight(d->disk_key, &reads, ret_nr);
 		if (r < 0)
 			return r;
-		seen = *ret_nr == 0 && (is_still || !reach_keeps_back(d->disk_key)) ? seen + 1 : 0;
+		seen = *ret_nr == 0 && (!with_reads || reads == 0) &&
+		       (is_still || !reach_keeps_back(d->disk_key)) ? seen + 1 : 0;
 		if (seen == 2)
 			return 1;
 		if (now_ms() > deadline_ms || call_check(b->call) < 0)
@@ -245,8 +249,8 @@ static int refuse_uncounted(const struct boundary *b, const struct device *d, bo
 }
 
 /*
- * A disk that takes requests need not be waited for: if it does drain soon, then no completion
- * that was not seen can matter.  The others must drain.
+ * A disk that takes requests need not be waited for: if it does drain soon, then nothing that
+ * was skipped since can matter.  The others must drain.
  */
 static int settle(const struct boundary *b, const struct device *d, int64_t deadline_ms,
 		  struct fault *fault)
@@ -269,7 +273,7 @@ static int settle(const struct boundary *b, const struct device *d, int64_t dead
 		return refuse_uncounted(b, d, reach.can_count, advice, fault);
 	if (reach.takes_requests && soon_ms < deadline_ms)
 		deadline_ms = soon_ms;
-	r = drain(b, d, is_still, deadline_ms, &nr);
+	r = drain(b, d, reach.takes_requests, is_still, deadline_ms, &nr);
 	if (r < 0)
 		return fault_device(fault, REASON_DEVICE_NOT_FOUND, d->disk_name, "%s is gone.",
 				    d->disk_name);

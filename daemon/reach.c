@@ -91,6 +91,14 @@ static bool takes_pages(uint32_t disk_key)
 	return is_one && btf_has("vmlinux", "rw_page");
 }
 
+/* Its bios are not shown: their requests are, on a disk that takes any. */
+static void hide(struct reach *reach, const char *sentence)
+{
+	reach->needs_issue = true;
+	if (!reach->takes_requests)
+		say(reach, BPFSNAP_UNCERTAIN_UNSEEN, sentence);
+}
+
 static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
 {
 	char name[64] = "";
@@ -99,15 +107,14 @@ static void look_at_holder(uint32_t holder, bool is_gated, struct reach *reach)
 	reach->has_resender |= !sysfs_has(holder, "dm");
 	(void)sysfs_name(holder, name, sizeof(name));
 	if (sysfs_has(holder, "bcache") || strncmp(name, "/dev/bcache", 11) == 0) {
-		if (!is_gated && !reach->takes_requests && !bcache_clones())
-			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
-			    "bcache writes to it in a way that this kernel does not show.");
+		if (!is_gated && !bcache_clones())
+			hide(reach, "bcache writes to it in a way that this kernel does not show.");
 	} else if (sysfs_has(holder, "md")) {
-		if (!is_gated && !reach->takes_requests && !is_known_level(holder))
-			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
-			    "An md array of an unknown level writes to it.");
+		if (!is_gated && !is_known_level(holder))
+			hide(reach, "An md array of an unknown level writes to it.");
 	} else if (sysfs_has(holder, "dm") && sysfs_has(holder, "mq")) {
 		reach->path_of = holder;
+		reach->needs_issue = true;
 		if (is_gated)
 			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
 			    "It is a path of a multipath device, whose writes pass no gate: attach that device.");
@@ -124,10 +131,8 @@ static void look_at_holders(uint32_t disk_key, bool is_gated, struct reach *reac
 	for (size_t i = 0; i < members.nr; i++) {
 		(void)sysfs_children(members.items[i], "holders", NULL, &holders);
 		/* A backing disk of bcache that is registered but has no device yet. */
-		if (sysfs_has(members.items[i], "bcache") && !is_gated && !reach->takes_requests &&
-		    !bcache_clones())
-			say(reach, BPFSNAP_UNCERTAIN_UNSEEN,
-			    "bcache writes to it in a way that this kernel does not show.");
+		if (sysfs_has(members.items[i], "bcache") && !is_gated && !bcache_clones())
+			hide(reach, "bcache writes to it in a way that this kernel does not show.");
 	}
 	for (size_t i = 0; i < holders.nr; i++)
 		look_at_holder(holders.items[i], is_gated, reach);
@@ -204,7 +209,7 @@ const char *reach_keeps_back(uint32_t disk_key)
 	return NULL;
 }
 
-int reach_inflight(uint32_t disk_key, uint64_t *ret_nr)
+int reach_inflight(uint32_t disk_key, uint64_t *ret_reads, uint64_t *ret_writes)
 {
 	unsigned long long reads, writes;
 	char line[64];
@@ -215,6 +220,7 @@ int reach_inflight(uint32_t disk_key, uint64_t *ret_nr)
 		return r;
 	if (sscanf(line, "%llu %llu", &reads, &writes) != 2)
 		return -EBADMSG;
-	*ret_nr = writes;
+	*ret_reads = reads;
+	*ret_writes = writes;
 	return 0;
 }

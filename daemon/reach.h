@@ -21,6 +21,7 @@
  * @counts_inflight: it does
  * @is_mapped: a device of the device mapper, which can be flushed
  * @has_resender: a driver stands on it that may send on bios as it got them
+ * @needs_issue: a driver stands on it whose writes only on_issue sees for sure
  * @path_of: the multipath device that sends it requests, which pass no gate; 0 if there is none
  * @doubts: bits of enum bpfsnap_uncertain that its kind alone gives reason for
  * @text: these reasons as sentences; empty if there are none
@@ -34,6 +35,7 @@ struct reach {
 	bool counts_inflight;
 	bool is_mapped;
 	bool has_resender;
+	bool needs_issue;
 	uint32_t path_of;
 	uint32_t doubts;
 	char text[512];
@@ -45,8 +47,14 @@ struct reach {
  */
 void reach_look(uint32_t disk_key, bool is_gated, struct reach *ret_reach);
 
-/** reach_inflight - writes in flight to a disk, as the kernel counts. Return: 0 or -errno */
-int reach_inflight(uint32_t disk_key, uint64_t *ret_nr);
+/**
+ * reach_inflight - what is in flight to a disk, as the kernel counts
+ *
+ * What waits for a request is not counted; it does while others have them, reads or writes.
+ *
+ * Return: 0 or -errno
+ */
+int reach_inflight(uint32_t disk_key, uint64_t *ret_reads, uint64_t *ret_writes);
 
 /**
  * reach_keeps_back - why a disk may have been given writes that it does not count as in flight

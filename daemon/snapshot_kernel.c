@@ -26,6 +26,7 @@
 #include "storage.h"
 #include "tracker.h"
 #include "unfit.h"
+#include "view.h"
 
 enum {
 	LOW_PART = 10,	/* of what there is: told of when less is left */
@@ -341,7 +342,11 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 	if (r == -ENOENT || r == -ENXIO)
 		return kload_check(fault) < 0 ? r : fault_system(fault, "create", r, "%s.",
 								 strerror(-r));
-	return r < 0 ? explain(&create, plan, r, fault) : 0;
+	if (r < 0)
+		return explain(&create, plan, r, fault);
+	for (size_t i = 0; i < plan->nr_ranges; i++)
+		view_drained(tracker_of(ctx), plan->ranges[i].disk_key, plan->epoch - 1);
+	return 0;
 }
 
 static void op_destroy(void *ctx, const struct snapshot_plan *plan)

@@ -214,6 +214,12 @@ void tracker_note_start(const struct tracker *t, uint32_t slot)
 
 void tracker_doubt(const struct tracker *t, uint32_t disk_key, enum bpfsnap_doubt_reason reason)
 {
+	tracker_doubt_in(t, disk_key, reason, load_u32(&t->state->epoch));
+}
+
+void tracker_doubt_in(const struct tracker *t, uint32_t disk_key, enum bpfsnap_doubt_reason reason,
+		      uint32_t epoch)
+{
 	struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
 	struct bpfsnap_doubt *doubt;
 
@@ -221,9 +227,9 @@ void tracker_doubt(const struct tracker *t, uint32_t disk_key, enum bpfsnap_doub
 		return;
 	doubt = &d->doubts[reason];
 	/* A state that lasts is not another event each time when it is looked at. */
-	if (d->uncertain & 1u << reason && doubt->epoch == t->state->epoch)
+	if (d->uncertain & 1u << reason && doubt->epoch >= epoch)
 		return;
-	doubt->epoch = t->state->epoch;
+	doubt->epoch = epoch;
 	doubt->boot_ns = clock_ns(CLOCK_BOOTTIME);
 	doubt->count++;
 	__atomic_fetch_or(&d->uncertain, 1u << reason, __ATOMIC_RELEASE);
@@ -236,6 +242,36 @@ void tracker_trust(const struct tracker *t, uint32_t disk_key,
 
 	for (int i = 0; d && i < BPFSNAP_CHANNEL_NR; i++)
 		d->misses[i] = misses[i];
+}
+
+bool tracker_earlier(const struct tracker *t, uint32_t disk_key, struct tracker_look *ret_look)
+{
+	const struct bpfsnap_device *d;
+	uint32_t slot;
+
+	d = tracker_find(t, disk_key, &slot);
+	if (!d || !t->looks[slot].ns ||
+	    memcmp(t->looks[slot].generation, d->generation, sizeof(d->generation)) != 0)
+		return false;
+	*ret_look = t->looks[slot];
+	return true;
+}
+
+void tracker_note_look(struct tracker *t, uint32_t disk_key,
+		       const uint64_t misses[BPFSNAP_CHANNEL_NR])
+{
+	const struct bpfsnap_device *d;
+	struct tracker_look *look;
+	uint32_t slot;
+
+	d = tracker_find(t, disk_key, &slot);
+	if (!d)
+		return;
+	look = &t->looks[slot];
+	memcpy(look->generation, d->generation, sizeof(look->generation));
+	memcpy(look->misses, misses, sizeof(look->misses));
+	look->epoch = load_u32(&t->state->epoch);
+	look->ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 int tracker_open_marks(const struct tracker *t, uint32_t slot)

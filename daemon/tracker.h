@@ -143,9 +143,34 @@ int tracker_writers(const struct tracker *tracker, uint32_t disk_key,
 void tracker_doubt(const struct tracker *tracker, uint32_t disk_key,
 		   enum bpfsnap_doubt_reason reason);
 
+/** tracker_doubt_in - the same, of an epoch that has ended */
+void tracker_doubt_in(const struct tracker *tracker, uint32_t disk_key,
+		      enum bpfsnap_doubt_reason reason, uint32_t epoch);
+
 /** tracker_trust - from here on, misses count anew */
 void tracker_trust(const struct tracker *tracker, uint32_t disk_key,
 		   const uint64_t misses[BPFSNAP_CHANNEL_NR]);
+
+/**
+ * struct tracker_look - how often programs had been skipped at an earlier look at a disk
+ * @generation: of the disk then
+ * @ns: CLOCK_MONOTONIC; 0 if there was none
+ * @epoch: which was the current one
+ */
+struct tracker_look {
+	uint8_t generation[16];
+	uint64_t ns;
+	uint32_t epoch;
+	uint64_t misses[BPFSNAP_CHANNEL_NR];
+};
+
+/** tracker_earlier - the look that was noted of a disk. Return: whether there is one, in this history */
+bool tracker_earlier(const struct tracker *tracker, uint32_t disk_key,
+		     struct tracker_look *ret_look);
+
+/** tracker_note_look - this daemon's look, for later */
+void tracker_note_look(struct tracker *tracker, uint32_t disk_key,
+		       const uint64_t misses[BPFSNAP_CHANNEL_NR]);
 
 /** tracker_epoch - the current epoch. Return: 0 or −errno, -ENODEV if nothing is loaded */
 int tracker_epoch(const struct tracker *tracker, uint32_t *ret_epoch);
@@ -174,6 +199,9 @@ int tracker_advance(struct tracker *tracker, bool is_boundary, uint32_t *ret_end
 
 /** tracker_settled - nothing is in flight any more that was at the last boundary */
 void tracker_settled(const struct tracker *tracker, uint32_t disk_key);
+
+/** tracker_unsettled - something may be in flight of which it is not known who has seen it */
+void tracker_unsettled(const struct tracker *tracker, uint32_t disk_key);
 
 /** tracker_barrier - wait until no program runs that began before. Return: 0 or -errno */
 int tracker_barrier(struct tracker *tracker);

@@ -264,3 +264,11 @@ void tracker_settled(const struct tracker *t, uint32_t disk_key)
 	if (d)
 		d->is_settled = 1;
 }
+
+void tracker_unsettled(const struct tracker *t, uint32_t disk_key)
+{
+	struct bpfsnap_device *d = tracker_find(t, disk_key, NULL);
+
+	if (d)
+		d->is_settled = 0;
+}

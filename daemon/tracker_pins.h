@@ -45,6 +45,7 @@ enum tracker_link {
  * @devices, @counters, @history, @writers: mapped, BPFSNAP_TRACK_DEVICES of each
  * @unavailable: why what is pinned could not be adopted; NULL if it could
  * @attaching: disk that is tracked, but not attached yet or any more; 0 for none
+ * @looks: by slot, for whom they are worth it
  * @turn, @marks_lock, @lock: see tracker.h
  */
 struct tracker {
@@ -63,6 +64,7 @@ struct tracker {
 	struct bpfsnap_writers *writers;
 	char *unavailable;
 	uint32_t attaching;
+	struct tracker_look looks[BPFSNAP_TRACK_DEVICES];
 };
 
 extern const char *const tracker_map_names[MAP_NR];

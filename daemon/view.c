@@ -21,6 +21,7 @@
 
 enum {
 	SECT_SHIFT = 9,
+	FORGIVE_NS = 1000000000,	/* longer than a write may be on its way, but not counted */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -98,33 +99,113 @@ static bool is_count_equal(const struct view *view, uint32_t disk_key,
 	       a->gate_sect == sum.gate_sect + tracked->gap_sect;
 }
 
-/* Were runs skipped that may have cost a mark?  If not, what was skipped is forgiven. */
+/* As the kernel counts: whoever waits for a request waits for one that is counted. */
+static bool is_idle(uint32_t disk_key, const struct reach *reach)
+{
+	uint64_t reads, writes;
+
+	return reach->counts_inflight && reach_inflight(disk_key, &reads, &writes) == 0 &&
+	       reads == 0 && writes == 0;
+}
+
+/* The gate's count says of each run of on_write that was skipped whether it matters. */
+static void forgive_gate(const struct view *view, uint32_t disk_key,
+			 const struct bpfsnap_device *tracked, struct doubt_misses *misses)
+{
+	enum { WRITE = BPFSNAP_CHANNEL_WRITE };
+
+	if (misses->before[WRITE] == misses->again[WRITE] ||
+	    !is_count_equal(view, disk_key, tracked))
+		return;
+	misses->before[WRITE] = misses->now[WRITE] = misses->again[WRITE];
+	tracker_trust(view->tracker, disk_key, misses->before);
+}
+
+/*
+ * What was skipped before an earlier look: a write of that time is done, or it would be
+ * counted as in flight by now.
+ */
+static void forgive(const struct view *view, uint32_t disk_key, const struct doubt_disk *disk,
+		    bool idle, const uint64_t now[BPFSNAP_CHANNEL_NR])
+{
+	struct tracker_look earlier;
+	uint32_t epoch;
+
+	if (disk->is_gated && disk->is_settled) {
+		/* Nothing but on_write counts, until there is a boundary. */
+		tracker_trust(view->tracker, disk_key, now);
+	} else if (tracker_earlier(view->tracker, disk_key, &earlier)) {
+		if ((uint64_t)clock_ns(CLOCK_MONOTONIC) < earlier.ns + FORGIVE_NS)
+			return;
+		if (doubt_forgives(disk, idle))
+			tracker_trust(view->tracker, disk_key, earlier.misses);
+		if (idle && tracker_epoch(view->tracker, &epoch) == 0 && epoch == earlier.epoch)
+			tracker_settled(view->tracker, disk_key);
+	}
+	tracker_note_look(view->tracker, disk_key, now);
+}
+
+/* Were runs skipped that may have cost a mark? */
 static void watch_misses(const struct view *view, uint32_t disk_key, const struct reach *reach)
 {
-	struct doubt_disk disk = { reach->takes_requests, reach->has_resender, false };
+	struct doubt_disk disk = {
+		.is_gated = view_has_gate(view, disk_key),
+		.takes_requests = reach->takes_requests,
+		.has_resender = reach->has_resender,
+		.needs_issue = reach->needs_issue,
+	};
 	struct doubt_misses misses;
 	struct bpfsnap_device tracked;
 	struct tracker_links again;
-	bool is_missed;
+	bool idle;
 
 	if (tracker_device(view->tracker, disk_key, &tracked) < 0)
 		return;
 	disk.is_settled = tracked.is_settled;
+	/* Whatever is done by now was skipped, if it was, before it is counted again. */
+	idle = disk.takes_requests && is_idle(disk_key, reach);
 	tracker_links(view->tracker, &again);
 	memcpy(misses.before, tracked.misses, sizeof(misses.before));
 	memcpy(misses.now, view->links.misses, sizeof(misses.now));
 	memcpy(misses.again, again.misses, sizeof(misses.again));
-	if (memcmp(misses.before, misses.again, sizeof(misses.before)) == 0)
+	if (memcmp(misses.before, misses.again, sizeof(misses.before)) == 0 &&
+	    (disk.is_settled || !disk.takes_requests))
 		return;
-	if (view_has_gate(view, disk_key))
-		is_missed = misses.before[BPFSNAP_CHANNEL_WRITE] !=
-			    misses.again[BPFSNAP_CHANNEL_WRITE] &&
-			    !is_count_equal(view, disk_key, &tracked);
-	else
-		is_missed = doubt_missed(&misses, &disk);
-	if (is_missed)
-		tracker_doubt(view->tracker, disk_key, BPFSNAP_DOUBT_MISSED);
+	if (disk.is_gated)
+		forgive_gate(view, disk_key, &tracked, &misses);
+	if (!doubt_missed(&misses, &disk)) {
+		forgive(view, disk_key, &disk, idle, misses.now);
+		return;
+	}
+	tracker_doubt(view->tracker, disk_key, BPFSNAP_DOUBT_MISSED);
+	/* The doubt is of this epoch; what is on its way may have been skipped for already. */
+	if (!disk.is_gated)
+		tracker_unsettled(view->tracker, disk_key);
 	tracker_trust(view->tracker, disk_key, misses.now);
+	tracker_note_look(view->tracker, disk_key, misses.now);
+}
+
+void view_drained(struct tracker *tracker, uint32_t disk_key, uint32_t ended)
+{
+	struct doubt_disk disk = { .is_gated = true };
+	struct bpfsnap_device tracked;
+	struct doubt_misses misses;
+	struct tracker_links links;
+	struct reach reach;
+
+	if (tracker_device(tracker, disk_key, &tracked) < 0 || tracked.is_settled)
+		return;
+	reach_look(disk_key, true, &reach);
+	disk.takes_requests = reach.takes_requests;
+	tracker_links(tracker, &links);
+	memcpy(misses.before, tracked.misses, sizeof(misses.before));
+	memcpy(misses.now, links.misses, sizeof(misses.now));
+	memcpy(misses.again, links.misses, sizeof(misses.again));
+	/* Of on_write there is more to tell, at the next look. */
+	misses.before[BPFSNAP_CHANNEL_WRITE] = links.misses[BPFSNAP_CHANNEL_WRITE];
+	if (doubt_missed(&misses, &disk))
+		tracker_doubt_in(tracker, disk_key, BPFSNAP_DOUBT_MISSED, ended);
+	tracker_settled(tracker, disk_key);
 }
 
 static void watch(const struct view *view, uint32_t disk_key)

@@ -37,6 +37,13 @@ struct view {
 int view_take(struct tracker *tracker, struct view *ret_view);
 void view_done(struct view *view);
 
+/**
+ * view_drained - by a snapshot of ours nothing was in flight to a disk
+ * @ended: the epoch that ended then: a doubt about what was in flight at an earlier boundary
+ *         is of this one, and not of those that the snapshot began
+ */
+void view_drained(struct tracker *tracker, uint32_t disk_key, uint32_t ended);
+
 /** view_has_gate - has the module a gate before the disk? */
 bool view_has_gate(const struct view *view, uint32_t disk_key);
 

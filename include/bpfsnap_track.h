@@ -204,7 +204,8 @@ struct bpfsnap_doubt {
  * @gap_sect: their sectors
  * @misses: by enum bpfsnap_channel, runs that the kernel had skipped when it was last certain
  *          that no write was missed, or said that one may have been; daemon's
- * @is_settled: nothing that was in flight at the last boundary still is; daemon's
+ * @is_settled: nothing that was in flight at the last boundary, or when @misses was written,
+ *              still is; daemon's
  * @reserved: 0
  * @doubts: by enum bpfsnap_doubt_reason
  */

@@ -102,36 +102,104 @@ static void test_epochs(void **state)
 	assert_true(doubt_text(&f, text, sizeof(text)));
 }
 
+enum { SKIPS_NR = 1 << BPFSNAP_CHANNEL_NR };
+
+#define SKIPPED(channel_) (1u << BPFSNAP_CHANNEL_##channel_)
+
+static struct doubt_disk disk_of(unsigned int kind)
+{
+	return (struct doubt_disk){
+		.takes_requests = kind & 1, .has_resender = kind & 2, .is_settled = kind & 4,
+		.needs_issue = kind & 8, .is_gated = kind & 16,
+	};
+}
+
 /* A write is lost if every program that it was shown to was skipped since. */
+static bool is_lost(unsigned int skipped, const struct doubt_disk *disk)
+{
+	bool queue = skipped & SKIPPED(QUEUE) && skipped & SKIPPED(AGAIN);
+	bool done = skipped & SKIPPED(DONE) && skipped & SKIPPED(DONE_AGAIN);
+	bool issue = skipped & SKIPPED(ISSUE);
+	/* Marked before the boundary, in the epoch that it ended: that doesn't count. */
+	bool crosser = disk->takes_requests && !disk->is_settled && (issue || done);
+	bool resent = disk->has_resender && skipped & SKIPPED(REMAP);
+
+	if (disk->is_gated)
+		return crosser || skipped & SKIPPED(WRITE);
+	if (!disk->takes_requests)
+		return queue || resent;
+	return crosser || (issue && (queue || resent || disk->needs_issue));
+}
+
+static struct doubt_misses misses_of(unsigned int skipped)
+{
+	struct doubt_misses m;
+
+	for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++) {
+		m.before[i] = 5;
+		m.now[i] = m.again[i] = 5 + (skipped >> i & 1);
+	}
+	return m;
+}
+
 static void test_misses(void **state)
 {
-	struct doubt_misses m = { 0 };
+	for (unsigned int skipped = 0; skipped < SKIPS_NR; skipped++) {
+		for (unsigned int kind = 0; kind < 32; kind++) {
+			struct doubt_misses m = misses_of(skipped);
+			struct doubt_disk disk = disk_of(kind);
 
-	for (unsigned int skipped = 0; skipped < 1u << BPFSNAP_CHANNEL_NR; skipped++) {
-		bool queue = skipped & 1u << BPFSNAP_CHANNEL_QUEUE;
-		bool again = skipped & 1u << BPFSNAP_CHANNEL_AGAIN;
-		bool remap = skipped & 1u << BPFSNAP_CHANNEL_REMAP;
-		bool issue = skipped & 1u << BPFSNAP_CHANNEL_ISSUE;
-		bool done = skipped & 1u << BPFSNAP_CHANNEL_DONE &&
-			    skipped & 1u << BPFSNAP_CHANNEL_DONE_AGAIN;
-
-		for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++) {
-			m.before[i] = 5;
-			m.now[i] = m.again[i] = 5 + (skipped >> i & 1);
+			assert_int_equal(doubt_missed(&m, &disk), is_lost(skipped, &disk));
+			/* Skipped between both looks counts too. */
+			memcpy(m.now, m.before, sizeof(m.now));
+			assert_int_equal(doubt_missed(&m, &disk), is_lost(skipped, &disk));
 		}
-		for (unsigned int kind = 0; kind < 8; kind++) {
-			struct doubt_disk disk = { kind & 1, kind & 2, kind & 4 };
-			bool lost = (disk.has_resender && remap) || (queue && again);
-
-			if (disk.takes_requests)
-				lost = (lost && issue) || (done && !disk.is_settled);
-			assert_int_equal(doubt_missed(&m, &disk), lost);
-		}
-		/* Skipped between both looks counts too. */
-		for (int i = 0; i < BPFSNAP_CHANNEL_NR; i++)
-			m.now[i] = 5;
-		assert_int_equal(doubt_missed(&m, &(struct doubt_disk){ 0 }), queue && again);
 	}
+}
+
+/* Whom nobody but on_issue may have seen, in the epoch that counts. */
+static void test_issue_alone(void **state)
+{
+	struct doubt_misses issue = misses_of(SKIPPED(ISSUE)), none = misses_of(0);
+	struct doubt_misses one = misses_of(SKIPPED(DONE)), queues = misses_of(SKIPPED(QUEUE) |
+									      SKIPPED(AGAIN));
+	struct doubt_disk disk = { .takes_requests = true, .is_settled = true };
+
+	assert_false(doubt_missed(&issue, &disk));
+	disk.needs_issue = true;	/* of bcache, or a clone of multipath's */
+	assert_true(doubt_missed(&issue, &disk));
+	assert_false(doubt_missed(&queues, &disk));
+	disk.needs_issue = false;
+	for (int is_gated = 0; is_gated < 2; is_gated++) {
+		disk.is_gated = is_gated;
+		disk.is_settled = false;	/* waited for a request at the boundary */
+		assert_true(doubt_missed(&issue, &disk));
+		assert_false(doubt_missed(&one, &disk));
+		assert_false(doubt_missed(&queues, &disk));
+		assert_false(doubt_missed(&none, &disk));
+		disk.is_settled = true;
+		assert_false(doubt_missed(&issue, &disk));
+	}
+	/* A gate's snapshot drains; who takes no requests is waited for at a boundary. */
+	disk = (struct doubt_disk){ .is_gated = true };
+	assert_false(doubt_missed(&issue, &disk));
+}
+
+/* A write for which on_queue was skipped before a look, and on_issue after it. */
+static void test_forgives(void **state)
+{
+	struct doubt_disk disk = { .takes_requests = true, .is_settled = true };
+	struct doubt_misses m = misses_of(SKIPPED(QUEUE) | SKIPPED(AGAIN));
+
+	assert_false(doubt_missed(&m, &disk));
+	assert_false(doubt_forgives(&disk, false));	/* so it is still known then: */
+	m = misses_of(SKIPPED(QUEUE) | SKIPPED(AGAIN) | SKIPPED(ISSUE));
+	assert_true(doubt_missed(&m, &disk));
+	assert_true(doubt_forgives(&disk, true));
+	disk.is_settled = false;
+	assert_false(doubt_forgives(&disk, false));
+	disk = (struct doubt_disk){ 0 };
+	assert_true(doubt_forgives(&disk, false));
 }
 
 static void test_counts(void **state)
@@ -150,6 +218,8 @@ int main(void)
 		cmocka_unit_test(test_programs),
 		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_misses),
+		cmocka_unit_test(test_issue_alone),
+		cmocka_unit_test(test_forgives),
 		cmocka_unit_test(test_counts),
 	};
 

@@ -92,6 +92,14 @@ static void hold(const char *disk, const char *holder)
 	link_to(path, target);
 }
 
+static bool needs_issue(uint32_t key, bool is_gated)
+{
+	struct reach reach;
+
+	reach_look(key, is_gated, &reach);
+	return reach.needs_issue;
+}
+
 static uint32_t doubts(uint32_t key, bool is_gated)
 {
 	struct reach reach;
@@ -104,7 +112,7 @@ static uint32_t doubts(uint32_t key, bool is_gated)
 static void test_plain(void **state)
 {
 	struct reach reach;
-	uint64_t nr;
+	uint64_t reads, writes;
 
 	reach_look(VDA, false, &reach);
 	assert_int_equal(reach.doubts, 0);
@@ -113,8 +121,10 @@ static void test_plain(void **state)
 	assert_int_equal(reach.transport, BPFSNAP_TRANSPORT_OTHER);
 	assert_false(reach.takes_requests);
 	assert_false(reach.has_resender);
-	assert_int_equal(reach_inflight(VDA, &nr), 0);
-	assert_int_equal(nr, 5);
+	assert_false(reach.needs_issue);
+	assert_int_equal(reach_inflight(VDA, &reads, &writes), 0);
+	assert_int_equal(reads, 3);
+	assert_int_equal(writes, 5);
 	put("block/vda/mq/0/x", "");
 	put("block/vda/device/scsi_device/x", "");
 	put("block/vda/queue/zoned", "host-managed\n");
@@ -202,6 +212,8 @@ static void test_bcache(void **state)
 	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
 	put("block/vda/mq/0/x", "");
 	assert_int_equal(doubts(VDA, false), 0);	/* requests show it */
+	assert_true(needs_issue(VDA, false));
+	assert_false(needs_issue(VDA, true));
 }
 
 static void test_bcache_clones(void **state)
@@ -220,6 +232,8 @@ static void test_bcache_clones(void **state)
 	fwrite("\0orig_bio\0end", 1, 14, f);
 	fclose(f);
 	assert_int_equal(doubts(VDA, false), 0);
+	put("block/vda/mq/0/x", "");
+	assert_false(needs_issue(VDA, false));
 }
 
 static void put_btf(const char *text, size_t len)
@@ -266,6 +280,11 @@ static void test_md(void **state)
 	put("block/md0/md/level", "faulty\n");
 	assert_int_equal(doubts(VDA, false), BPFSNAP_UNCERTAIN_UNSEEN);
 	assert_int_equal(doubts(VDA, true), 0);
+	put("block/vda/mq/0/x", "");
+	assert_int_equal(doubts(VDA, false), 0);
+	assert_true(needs_issue(VDA, false));
+	put("block/md0/md/level", "raid1\n");
+	assert_false(needs_issue(VDA, false));
 }
 
 static void test_multipath(void **state)
@@ -277,12 +296,14 @@ static void test_multipath(void **state)
 	assert_int_equal(doubts(VDA, true), 0);		/* it sends bios */
 	reach_look(VDA, false, &reach);
 	assert_false(reach.has_resender);
+	assert_false(reach.needs_issue);
 	assert_int_equal(reach.path_of, 0);
 	put("block/dm-0/mq/0/x", "");
 	assert_int_equal(doubts(VDA, true), BPFSNAP_UNCERTAIN_UNSEEN);
 	reach_look(VDA, true, &reach);
 	assert_int_equal(reach.path_of, DM0);
-	assert_int_equal(doubts(VDA, false), 0);	/* on_issue sees its requests */
+	assert_int_equal(doubts(VDA, false), 0);	/* on_issue sees its requests, nobody else */
+	assert_true(needs_issue(VDA, false));
 	reach_look(DM0, true, &reach);
 	assert_int_equal(reach.path_of, 0);
 }
