@@ -17,6 +17,7 @@
 
 #include <uuid/uuid.h>
 
+#include "dmtable.h"
 #include "freeze.h"
 #include "kctl.h"
 #include "kload.h"
@@ -268,16 +269,32 @@ static int explain(const struct bpfsnap_ioc_snap_create *create, const struct sn
 			    strerror(-error));
 }
 
+/* The device mapper's RAID passes discards on to members only if told that it may. */
+static bool may_dm_raid_discard(void)
+{
+	static const char path[] = "/sys/module/dm_raid/parameters/devices_handle_discard_safely";
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char answer = 'N';
+
+	return fd >= 0 && read(fd, &answer, 1) == 1 && answer == 'Y';
+}
+
 /* RAID with parity may rely on a discarded member to read as zeros. */
 static bool relies_on_discards(const struct keys *above)
 {
+	static const char *const raid[] = { "raid" };
+	bool is_dm_concerned = may_dm_raid_discard();
 	char level[32];
 
-	for (size_t i = 0; i < above->nr; i++)
+	for (size_t i = 0; i < above->nr; i++) {
 		if (sysfs_string(above->items[i], "md/level", level, sizeof(level)) == 0 &&
 		    (strncmp(level, "raid4", 5) == 0 || strncmp(level, "raid5", 5) == 0 ||
 		     strncmp(level, "raid6", 5) == 0))
 			return true;
+		if (is_dm_concerned && sysfs_has(above->items[i], "dm") &&
+		    dmtable_is_of(above->items[i], raid, 1))
+			return true;
+	}
 	return false;
 }
 
