@@ -131,12 +131,35 @@ static __always_inline int is_harmless(const struct request *rq, __u32 opcode, _
 	return transport == BPFSNAP_TRANSPORT_NVME && is_nvme_harmless(opcode);
 }
 
-static long doubt_nvme(__u32 slot, __u32 *opcode)
+/*
+ * A command is looked at when it is issued, and again when it has landed: a boundary may lie
+ * in between, and the first look may have been skipped.
+ */
+struct command {
+	__u32 opcode;
+	__u32 has_landed;
+};
+
+static __always_inline void doubt_command(__u32 slot, struct bpfsnap_device *dev,
+					  const struct command *cmd)
+{
+	const struct bpfsnap_doubt *d = &dev->doubts[BPFSNAP_DOUBT_UNLOCATED];
+	struct bpfsnap_state *st = get_state();
+
+	/* Mostly this epoch is in doubt since the first look. */
+	if (cmd->has_landed && st && dev->uncertain & BPFSNAP_UNCERTAIN_UNLOCATED &&
+	    d->epoch == st->epoch)
+		return;
+	/* Whoever runs when it lands did not send it. */
+	doubt_by(slot, BPFSNAP_DOUBT_UNLOCATED, cmd->opcode, !cmd->has_landed);
+}
+
+static long doubt_nvme(__u32 slot, const struct command *cmd)
 {
 	struct bpfsnap_device *dev = bpf_map_lookup_elem(&devices, &slot);
 
 	if (dev && dev->dev && dev->transport == BPFSNAP_TRANSPORT_NVME)
-		doubt(slot, BPFSNAP_DOUBT_UNLOCATED, *opcode);
+		doubt_command(slot, dev, cmd);
 	return 0;
 }
 
@@ -145,42 +168,43 @@ static long doubt_nvme(__u32 slot, __u32 *opcode)
  * that of a path of a multipath namespace, which has a hidden disk.  Which namespaces it
  * means is not told, so all are.
  */
-static __always_inline void pass_without_disk(struct request *rq, int is_path)
+static __always_inline void pass_without_disk(struct request *rq, int is_path, __u32 has_landed)
 {
 	struct bpfsnap_state *st = get_state();
-	__u32 opcode;
+	struct command cmd = { .has_landed = has_landed };
 
 	if (!st || !st->nvme)
 		return;
-	opcode = nvme_opcode(rq);
-	if (is_path ? is_harmless(rq, opcode, BPFSNAP_TRANSPORT_NVME) :
-	    opcode ? !is_nvme_admin_harmful(opcode) : is_read(rq))
+	cmd.opcode = nvme_opcode(rq);
+	if (is_path ? is_harmless(rq, cmd.opcode, BPFSNAP_TRANSPORT_NVME) :
+	    cmd.opcode ? !is_nvme_admin_harmful(cmd.opcode) : is_read(rq))
 		return;
-	bpf_loop(BPFSNAP_TRACK_DEVICES, doubt_nvme, &opcode, 0);
+	bpf_loop(BPFSNAP_TRACK_DEVICES, doubt_nvme, &cmd, 0);
 }
 
-static __always_inline void pass_to_disk(struct request *rq, struct bpfsnap_device *dev, __u32 slot)
+static __always_inline void pass_to_disk(struct request *rq, struct bpfsnap_device *dev,
+					 __u32 slot, __u32 has_landed)
 {
-	__u32 opcode = 0;
+	struct command cmd = { .has_landed = has_landed };
 
 	if (dev->transport == BPFSNAP_TRANSPORT_SCSI)
-		opcode = scsi_opcode(rq);
+		cmd.opcode = scsi_opcode(rq);
 	else if (dev->transport == BPFSNAP_TRANSPORT_NVME)
-		opcode = nvme_opcode(rq);
-	if (!is_harmless(rq, opcode, dev->transport))
-		doubt(slot, BPFSNAP_DOUBT_UNLOCATED, opcode);
+		cmd.opcode = nvme_opcode(rq);
+	if (!is_harmless(rq, cmd.opcode, dev->transport))
+		doubt_command(slot, dev, &cmd);
 }
 
-static __always_inline void pass(struct request *rq)
+static __always_inline void pass(struct request *rq, __u32 has_landed)
 {
 	struct gendisk *disk = rq->q->disk;
 	__u32 slot = 0;
 	struct bpfsnap_device *dev = find_device(disk->part0->bd_dev, &slot);
 
 	if (dev)
-		pass_to_disk(rq, dev, slot);
+		pass_to_disk(rq, dev, slot, has_landed);
 	else if (!disk || disk->flags & GENHD_FL_HIDDEN)
-		pass_without_disk(rq, !!disk);
+		pass_without_disk(rq, !!disk, has_landed);
 }
 
 #endif /* _PASSTHROUGH_BPF_H */

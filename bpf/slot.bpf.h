@@ -49,7 +49,7 @@ static __always_inline void count(__u64 *counter, __u64 nr)
  * Doubts are rare: what this costs does not matter.  The time goes last, so that a
  * reader who sees the bit finds the epoch of this doubt or of a later one.
  */
-static __noinline int doubt(__u32 slot, __u32 reason, __u32 opcode)
+static __noinline int doubt_by(__u32 slot, __u32 reason, __u32 opcode, int is_by_current)
 {
 	struct bpfsnap_device *dev = bpf_map_lookup_elem(&devices, &slot);
 	struct bpfsnap_state *st = get_state();
@@ -61,10 +61,18 @@ static __noinline int doubt(__u32 slot, __u32 reason, __u32 opcode)
 	d->epoch = st->epoch;
 	d->boot_ns = bpf_ktime_get_boot_ns();
 	d->opcode = opcode;
-	bpf_get_current_comm(d->comm, sizeof(d->comm));
+	if (is_by_current)
+		bpf_get_current_comm(d->comm, sizeof(d->comm));
+	else
+		__builtin_memset(d->comm, 0, sizeof(d->comm));
 	count(&d->count, 1);
 	__sync_fetch_and_or(&dev->uncertain, 1u << reason);
 	return 0;
+}
+
+static __always_inline int doubt(__u32 slot, __u32 reason, __u32 opcode)
+{
+	return doubt_by(slot, reason, opcode, 1);
 }
 
 struct totals {

@@ -13,7 +13,7 @@
  *            is harmless.  Counts, and tells by whom.
  * on_issue   a request goes to its driver: finds commands that are passed through.
  * on_done, on_done_again  mark once more what was in flight when the epoch moved without
- *            the module.
+ *            the module; doubt what was passed through once more where it lands.
  *
  * Without the module, so that no one skipped run loses a mark:
  * on_queue_again  a second instance of on_queue, with a recursion guard of its own.
@@ -183,9 +183,10 @@ static __always_inline void mark_request(struct request *rq, struct bpfsnap_devi
 		doubt(slot, BPFSNAP_DOUBT_UNSEEN, 0);
 }
 
+/* "In" is "out" without the bit of a write: one compare for what is neither. */
 static __always_inline int is_passed_through(__u32 op)
 {
-	return IS_OP(op, DRV_IN) || IS_OP(op, DRV_OUT);
+	return IS_OP(op | OP_WRITE_BIT, DRV_OUT);
 }
 
 SEC("tp_btf/block_rq_issue")
@@ -196,7 +197,7 @@ int BPF_PROG(on_issue, struct request *rq)
 	struct bpfsnap_device *dev;
 
 	if (is_passed_through(op)) {
-		pass(rq);
+		pass(rq, 0);
 		return 0;
 	}
 	/* What on_write has marked needs no second mark, but for boundaries without the gate. */
@@ -215,9 +216,11 @@ static __always_inline void mark_done(struct request *rq, unsigned int nr_bytes)
 	__u32 op = rq->cmd_flags & OP_MASK, slot = 0;
 	struct bpfsnap_device *dev;
 
-	/* What is passed through tells no place, and was named when it was issued. */
-	if (!st || !may_change(op) || is_passed_through(op) ||
-	    rq->start_time_ns >= st->boundary_ns)
+	if (is_passed_through(op)) {
+		pass(rq, 1);
+		return;
+	}
+	if (!st || !may_change(op) || rq->start_time_ns >= st->boundary_ns)
 		return;
 	dev = find_device(rq->q->disk->part0->bd_dev, &slot);
 	if (dev)

@@ -120,6 +120,8 @@ static int op_next_epoch(void *ctx, uint32_t *ret_epoch, struct fault *fault)
 
 	/* Renumbers the marks if they are used up: the program would not acknowledge. */
 	r = tracker_next_epoch(tracker_of(ctx), ret_epoch);
+	if (r >= 0)
+		r = tracker_watch_passed(tracker_of(ctx), *ret_epoch - 1);
 	if (r == -EOVERFLOW)
 		return fault_plain(fault, REASON_EPOCHS_EXHAUSTED,
 				   "All %d epochs are used: detach all devices and attach them again; then a full backup is due.",
@@ -356,6 +358,8 @@ static int op_create(void *ctx, struct snapshot_plan *plan, struct fault *fault)
 	if (r < 0)
 		return r;
 	r = TRACKER_WAIT(tracker_of(ctx), kctl_snap_create(&create));
+	if (r >= 0 && tracker_watch_passed(tracker_of(ctx), plan->epoch - 1) < 0)
+		log_err("the completion of commands that were passed through is not seen");
 	if (r == -ENOENT || r == -ENXIO)
 		return kload_check(fault) < 0 ? r : fault_system(fault, "create", r, "%s.",
 								 strerror(-r));

@@ -7,7 +7,8 @@
  *                        └─ link_on_queue link_on_issue
  *                           with the module: link_on_write link_on_switch
  *                           without: link_on_queue_again link_on_remap
- *                           for boundaries without it: link_on_done link_on_done_again
+ *                           for boundaries without it, and behind commands that were passed
+ *                           through: link_on_done link_on_done_again
  *
  * All of it exists from before the first disk is attached until after the last
  * is detached, and never longer: a link keeps the module loaded.  It outlives
@@ -211,6 +212,18 @@ int tracker_barrier(struct tracker *tracker);
  * marked again when they complete; stays so. Return: 0 or -errno
  */
 int tracker_watch_done(struct tracker *tracker);
+
+/**
+ * tracker_watch_passed - see commands land that were passed through in an epoch
+ * @ended: the epoch, which ends, or has ended already
+ *
+ * Only where there were any: all else does without programs at completions.  Called before
+ * the epoch moves, and after: where the first call was too early, what was issued in between
+ * counts as having landed.
+ *
+ * Return: 0 or -errno
+ */
+int tracker_watch_passed(struct tracker *tracker, uint32_t ended);
 
 /**
  * tracker_since_mark - what changed later than an epoch has a mark > the one returned

@@ -395,6 +395,32 @@ int tracker_watch_done(struct tracker *t)
 	return r < 0 ? r : attach_pinned(t, TRACKER_DONE_AGAIN_PROGRAM, LINK_DONE_AGAIN);
 }
 
+static bool has_passed(const struct bpfsnap_device *d, uint32_t epoch)
+{
+	return d->dev && d->uncertain & BPFSNAP_UNCERTAIN_UNLOCATED &&
+	       d->doubts[BPFSNAP_DOUBT_UNLOCATED].epoch == epoch;
+}
+
+int tracker_watch_passed(struct tracker *t, uint32_t ended)
+{
+	bool is_any = false;
+	struct tracker_links links;
+	int r;
+
+	for (uint32_t slot = 0; tracker_is_loaded(t) && slot < BPFSNAP_TRACK_DEVICES; slot++)
+		is_any |= has_passed(&t->devices[slot], ended);
+	if (!is_any)
+		return 0;
+	tracker_links(t, &links);
+	if (links.has[BPFSNAP_CHANNEL_DONE] && links.has[BPFSNAP_CHANNEL_DONE_AGAIN])
+		return 0;
+	r = tracker_watch_done(t);
+	for (uint32_t slot = 0; t->state->epoch != ended && slot < BPFSNAP_TRACK_DEVICES; slot++)
+		if (has_passed(&t->devices[slot], ended))
+			tracker_doubt(t, t->devices[slot].dev, BPFSNAP_DOUBT_UNLOCATED);
+	return r;
+}
+
 void tracker_unload_idle(struct tracker *t)
 {
 	_cleanup_(keys_done) struct keys disks = { 0 };

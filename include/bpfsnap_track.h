@@ -170,7 +170,7 @@ static inline __u32 bpfsnap_disk_hash(__u32 dev)
  * @boot_ns: CLOCK_BOOTTIME
  * @epoch: in which; a list of changes since an earlier epoch is uncertain
  * @opcode: of the command that was passed through, with BPFSNAP_OPCODE_KNOWN; or 0
- * @comm: name of the process that was running then
+ * @comm: name of the process that was running then; empty if a command landed
  */
 struct bpfsnap_doubt {
 	__u64 count;
