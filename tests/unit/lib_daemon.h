@@ -34,6 +34,7 @@ static pid_t server_pid;
 static int given_fd = -1;	/* what replies bring */
 static int *nr_requests;
 static int *nr_connections;
+static int *nr_closed;
 static char *last_request;	/* the beginning of it */
 static struct bpfsnap *handle;
 
@@ -117,7 +118,7 @@ static void serve(const char *const script[])
 	strcpy(address.sun_path, path);
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listener, 5), 0);
-	*nr_requests = *nr_connections = 0;
+	*nr_requests = *nr_connections = *nr_closed = 0;
 	server_pid = fork();
 	if (server_pid == 0) {
 		while (*script) {
@@ -125,6 +126,7 @@ static void serve(const char *const script[])
 
 			serve_one(fd, &script);
 			close(fd);
+			__atomic_add_fetch(nr_closed, 1, __ATOMIC_SEQ_CST);
 		}
 		_exit(0);
 	}
@@ -140,7 +142,8 @@ static int setup(void **state)
 	if (nr_requests == MAP_FAILED)
 		return 1;
 	nr_connections = nr_requests + 1;
-	last_request = (char *)(nr_requests + 2);
+	nr_closed = nr_requests + 2;
+	last_request = (char *)(nr_requests + 3);
 	return 0;
 }
 

@@ -18,6 +18,9 @@
 
 #include "held.h"
 
+#define OWN_CLOCK CLOCK_BOOTTIME
+#include "clock.h"
+
 #define ONE "11111111-1111-4111-8111-111111111111"
 #define TWO "22222222-2222-4222-8222-222222222222"
 
@@ -119,15 +122,19 @@ static void leases(void **state)
 	expect_none();
 	assert_int_equal(held_wait_ms(), -1);	/* while it is being taken */
 	held_created(ONE);
-	assert_true(held_wait_ms() > 500 && held_wait_ms() <= 1000);
-	usleep(600000);
+	assert_int_equal(held_wait_ms(), 1000);
+	clock_ms += 999;
+	expect_none();
 	assert_int_equal(held_renew(ONE, 0, &expires_ms), 0);
-	usleep(600000);
+	assert_int_equal(expires_ms, clock_ms + 1000);
+	clock_ms += 600;
 	expect_none();
 	restart();
-	assert_true(held_wait_ms() > 0 && held_wait_ms() <= 400);
+	assert_int_equal(held_wait_ms(), 400);
+	clock_ms += 399;
+	expect_none();
 	held_close();
-	usleep(500000);
+	clock_ms += 1;
 	assert_int_equal(held_open(dir, is_held), 0);
 	assert_int_equal(held_wait_ms(), 0);
 	expect_due(ONE, HELD_END_LEASE);
@@ -135,8 +142,10 @@ static void leases(void **state)
 	assert_true(held_renew(TWO, 5, &expires_ms) < 0);
 	held_retry(ONE);
 	expect_none();
-	assert_true(held_wait_ms() > 0 && held_wait_ms() <= HELD_RETRY_MS);
-	usleep(HELD_RETRY_MS * 1000 + 50000);
+	assert_int_equal(held_wait_ms(), HELD_RETRY_MS);
+	clock_ms += HELD_RETRY_MS - 1;
+	expect_none();
+	clock_ms += 1;
 	expect_due(ONE, HELD_END_LEASE);
 }
 

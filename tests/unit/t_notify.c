@@ -15,6 +15,9 @@
 
 #include "notify.h"
 
+#define OWN_CLOCK CLOCK_MONOTONIC
+#include "clock.h"
+
 static int manager_fd;
 
 static int setup(void **state)
@@ -61,10 +64,11 @@ static void test_watchdog(void **state)
 	assert_in_range(notify_interval_ms(), 1, 149);
 	notify_alive();
 	assert_string_equal(told(), "WATCHDOG=1");
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		notify_alive();
-	assert_null(told());
-	usleep((useconds_t)notify_interval_ms() * 1000);
+		assert_null(told());
+	}
+	clock_ms += notify_interval_ms();
 	notify_alive();
 	assert_string_equal(told(), "WATCHDOG=1");
 }
