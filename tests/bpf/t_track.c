@@ -80,27 +80,39 @@ static void zram_close(struct disk *disk)
 	write_text("/sys/class/zram-control/hot_remove", disk->path + strlen("/dev/zram"));
 }
 
-static int loop_open(struct disk *disk)
+/* Over the backing file.  Return: 0, or -EBUSY if somebody else was faster to take it. */
+static int loop_take(struct disk *disk, int control)
 {
-	char file[] = "/tmp/t_track.XXXXXX";
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int n = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE), fd;
+	int n = ioctl(control, LOOP_CTL_GET_FREE), fd, ret = 0;
 
-	if (control >= 0)
-		close(control);
 	if (n < 0)
 		return -ENODEV;
 	snprintf(disk->path, sizeof(disk->path), "/dev/loop%d", n);
+	fd = open(disk->path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -ENODEV;
+	if (ioctl(fd, LOOP_SET_FD, disk->control))
+		ret = errno == EBUSY ? -EBUSY : -ENODEV;
+	close(fd);
+	return ret;
+}
+
+static int loop_open(struct disk *disk)
+{
+	char file[] = "/tmp/t_track.XXXXXX";
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), ret;
+
+	if (control < 0)
+		return -ENODEV;
 	disk->control = mkostemp(file, O_CLOEXEC);
 	unlink(file);
 	if (disk->control < 0 || ftruncate(disk->control, DISK_BYTES))
 		return -errno;
-	fd = open(disk->path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, LOOP_SET_FD, disk->control))
-		return -ENODEV;
-	close(fd);
+	for (int tries = 0; (ret = loop_take(disk, control)) == -EBUSY && tries < 100; tries++)
+		usleep(10000);
+	close(control);
 	disk->takes_requests = 1;
-	return 0;
+	return ret;
 }
 
 static void loop_close(struct disk *disk)

@@ -16,9 +16,9 @@ cleanup_run() {
 		line=$(tail -n 1 "$cleanup_stack")
 		# Without room for a temporary file this line would be run for ever.
 		sed -i '$d' "$cleanup_stack" || { not_ok "cleanup: $cleanup_stack can't be changed"; return; }
-		if ! eval "$line" >/run/lab/cleanup.out 2>&1; then
+		if ! eval "$line" >"$cleanup_stack.out" 2>&1; then
 			not_ok "cleanup: $line"
-			diag </run/lab/cleanup.out
+			diag <"$cleanup_stack.out"
 		fi
 	done
 }

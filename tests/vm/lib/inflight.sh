@@ -28,9 +28,9 @@ write_blocks() {
 	done
 }
 
-# await COMMAND... - until it succeeds, for 20 s.
+# await COMMAND... - until it succeeds, for half a minute at most.
 await() {
-	local tries=100
+	local tries=150
 	until "$@"; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || return 1
