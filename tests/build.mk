@@ -82,7 +82,11 @@ $(B)/tests/bin/libcalls: tests/tools/libcalls.c $(B)/lib/libbpfsnap.a
 
 tools: $(B)/tests/bin/backup-example
 
-bpf-check: all tools $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup $(B)/tests/tsan/bpfsnapd ## tracking without the module on this machine's kernel (root)
+# What they run is built before, so that rings beside each other build nothing.
+BPF_PROGRAMS := $(B)/tests/bpf/t_track $(B)/docs/histogram $(B)/docs/backup $(B)/tests/tsan/bpfsnapd
+test-programs: $(BPF_PROGRAMS)
+
+bpf-check: all tools $(BPF_PROGRAMS) ## tracking without the module on this machine's kernel (root)
 	$(Q)$(B)/tests/bpf/t_track || [ $$? -eq 77 ]
 	$(Q)for s in tests/bpf/tracking tests/bpf/renumber tests/bpf/killed tests/bpf/in-flight tests/bpf/inspection tests/bpf/command tests/bpf/library tests/bpf/clients \
 		tests/bpf/errors tests/bpf/access tests/manual/host; do \

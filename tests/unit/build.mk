@@ -49,7 +49,7 @@ unit: $(UNIT_TESTS) ## unit tests with sanitizers, no root needed
 	if [ -n "$$failed" ]; then echo "unit: FAILED:$$failed"; exit 1; fi; \
 	echo "unit: $(words $(UNIT_TESTS)) programs, all passed"
 
-test-programs: $(UNIT_TESTS) $(B)/tests/tsan/bpfsnapd
+test-programs: $(UNIT_TESTS)
 
 # The daemon with ThreadSanitizer, for tests/bpf/clients.  Libraries are not built so: what
 # they do under our locks is theirs.
