@@ -184,12 +184,30 @@ static int renumber(struct tracker *t)
 	return r;
 }
 
+/* Where step 4 had not come to, marks are those of epochs to come: they would be listed until then. */
+static int lower_all(struct tracker *t)
+{
+	_cleanup_(freep) uint16_t *plan = calloc(BPFSNAP_MARK_MAX + 1, sizeof(*plan));
+	uint32_t current = t->state->mark;
+
+	if (!plan)
+		return -ENOMEM;
+	for (uint32_t m = current + 1; m <= BPFSNAP_MARK_MAX; m++)
+		plan[m] = (uint16_t)current;
+	return rewrite_all(t, plan);
+}
+
 /* Whatever the marks say: all blocks count as changed now, which is too much and not too little. */
 void tracker_recover(struct tracker *t)
 {
+	int r;
+
 	if (!(load_u32(&t->state->renumbering) & 1))
 		return;
 	log_warning("a daemon died while it renumbered marks: all blocks count as changed");
+	r = lower_all(t);
+	if (r < 0)
+		log_warning("marks that are too late stay so: %s", strerror(-r));
 	for (uint32_t slot = 0; slot < BPFSNAP_TRACK_DEVICES; slot++)
 		if (t->devices[slot].dev)
 			store_u32(&t->devices[slot].floor, t->state->mark);
