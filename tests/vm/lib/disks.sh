@@ -100,6 +100,23 @@ make_multipath() {
 	await_node "/dev/mapper/$name"
 }
 
+# make_holdable NAME DEVICE [START_SECT [SIZE_SECT]] - /dev/mapper/NAME: what is written to it between
+# hold_writes NAME and release_writes NAME is on its way for so long.
+make_holdable() {
+	local size_sect=${4:-$(blockdev --getsz "$2")}
+	modprobe dm_mod
+	dmsetup create "$1-below" --table "0 $size_sect linear $2 ${3:-0}"
+	cleanup_fn dmsetup remove --retry "$1-below"
+	dmsetup mknodes "$1-below"
+	dmsetup create "$1" --table "0 $size_sect linear $(await_node "/dev/mapper/$1-below") 0"
+	cleanup_fn dmsetup remove --retry "$1"
+	cleanup_fn release_writes "$1"
+	dmsetup mknodes "$1"
+	await_node "/dev/mapper/$1"
+}
+hold_writes() { dmsetup suspend --noflush --nolockfs "$1-below"; }
+release_writes() { dmsetup resume "$1-below"; }
+
 # make_md LEVEL DEVICE... - an array that has not to be synchronized first.
 make_md() {
 	local level=$1 device

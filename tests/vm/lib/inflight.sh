@@ -40,6 +40,10 @@ await() {
 are_listed() { [ "$(listed "$1" "$2" | wc -l)" -eq "$3" ]; }
 sys_of() { echo "/sys/dev/block/$((0x$(stat -c %t "$1"))):$((0x$(stat -c %T "$1")))"; }
 are_inflight() { read -r _ n <"$(sys_of "$1")/inflight" && [ "$n" -eq "$2" ]; }
+has_inflight() {
+	local n
+	read -r _ n <"$(sys_of "$1")/inflight" && [ "$n" -gt 0 ]
+}
 
 # few_requests LOOP - so 4 writes are with the driver, and others wait, marked, for a request.
 few_requests() {
