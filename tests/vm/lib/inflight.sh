@@ -75,10 +75,10 @@ straddle() {
 	is "$(bpfsnap --json changes "$device" --since "$since" | jq -r .state)" ok "$name: without a doubt"
 }
 
-# outcome DEVICE... - of a boundary with a freeze: "ok", or the error and its reason.
+# outcome DEVICE... [--timeout MS] - of a boundary with a freeze: "ok", or the error and its reason.
 outcome() {
 	local answer
-	if answer=$(bpfsnap --json epoch advance "$@" --freeze --timeout 1000 2>/dev/null); then
+	if answer=$(bpfsnap --json epoch advance --freeze --timeout 10000 "$@" 2>/dev/null); then
 		echo ok
 	else
 		jq -r '.error | "\(.name): \(.reason)"' <<<"$answer"
