@@ -28,21 +28,56 @@ write_blocks() {
 	done
 }
 
-# await COMMAND... - until it succeeds, for half a minute at most.
-await() {
-	local tries=150
-	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.2
-	done
-}
 are_listed() { [ "$(listed "$1" "$2" | wc -l)" -eq "$3" ]; }
 sys_of() { echo "/sys/dev/block/$((0x$(stat -c %t "$1"))):$((0x$(stat -c %T "$1")))"; }
 are_inflight() { read -r _ n <"$(sys_of "$1")/inflight" && [ "$n" -eq "$2" ]; }
+# has_inflight DEVICE - at least one write.
 has_inflight() {
-	local n
-	read -r _ n <"$(sys_of "$1")/inflight" && [ "$n" -gt 0 ]
+	local nr
+	read -r _ nr <"$(sys_of "$1")/inflight" && [ "$nr" -gt 0 ]
+}
+
+# A dm-delay that holds back what it was given has nothing in flight, as sysfs has it: only
+# devices above it have, and its status tells.
+# delays NAME - does it hold back a write?
+delays() { [ "$(dmsetup status "$1" | awk '{ print $5 }')" -gt 0 ]; }
+# delays_read NAME
+delays_read() { [ "$(dmsetup status "$1" | awk '{ print $4 }')" -gt 0 ]; }
+
+# set_delay NAME READ_MS WRITE_MS - from now on. What is held back goes on at once.
+set_delay() {
+	local size_sect device
+	read -r _ size_sect _ device _ <<<"$(dmsetup table "$1")"
+	dmsetup load "$1" --table "0 $size_sect delay $device 0 $2 $device 0 $3"
+	dmsetup suspend --nolockfs "$1"
+	dmsetup resume "$1"
+}
+
+# send_slowly NAME SEED - 1 MiB to a dm-delay, which holds it back when this returns; sets writer.
+# No flush comes behind it.
+# shellcheck disable=SC2034 # writer is for the scenario
+send_slowly() {
+	pattern "$2" 1 | dd of="/dev/mapper/$1" bs=1M iflag=fullblock oflag=direct conv=notrunc status=none &
+	writer=$!
+	await delays "$1"
+}
+
+# sleeps WHERE PID... - one of them does, in a function of that name. Looks as long as any of them
+# lives, for 20 s at most.
+sleeps() {
+	local where=$1 end=$((SECONDS + 20)) pid stack alive=yes
+	shift
+	while [ "$alive" ] && [ $SECONDS -lt $end ]; do
+		alive=
+		for pid; do
+			[ ! -e "/proc/$pid/exe" ] || alive=yes
+			# He may have ended: bash does not survive that in $(<).
+			stack=
+			read -rd "" stack <"/proc/$pid/stack" || true
+			[[ $stack != *"$where"* ]] || return 0
+		done
+	done 2>/dev/null
+	return 1
 }
 
 # few_requests LOOP - so 4 writes are with the driver, and others wait, marked, for a request.
