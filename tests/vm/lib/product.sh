@@ -35,6 +35,8 @@ start_bpfsnapd() {
 	mkdir -p "${bpfsnapd_socket%/*}"
 	bpfsnapd "$@" >>"$bpfsnapd_log" 2>&1 </dev/null &
 	echo $! >"$bpfsnapd_pid_file"
+	# Only the last one is still there at the end: some scenarios start dozens.
+	[ ! -e "$cleanup_stack" ] || sed -i '/^stop_bpfsnapd $/d' "$cleanup_stack"
 	cleanup_fn stop_bpfsnapd
 	until bpfsnapd_listens; do
 		tries=$((tries - 1))
@@ -51,6 +53,15 @@ bpfsnapd_show_log() {
 	diag "the log of bpfsnapd:"
 	tail -n 40 "$bpfsnapd_log" | diag
 }
+
+# in_ioctl - does a thread of bpfsnapd have something done by the kernel, that takes a while?
+in_ioctl() {
+	grep -qs '^16 ' "/proc/$(bpfsnapd_pid)"/task/*/syscall && sleep 0.2 &&
+		grep -qs '^16 ' "/proc/$(bpfsnapd_pid)"/task/*/syscall
+}
+
+# unload - the module, once nobody uses it any more: what has just ended may have it a moment longer.
+unload() { await rmmod bpfsnap 2>/dev/null || rmmod bpfsnap; }
 
 # stop_bpfsnapd - politely, and with a deadline of 30 s. No daemon is no error.
 stop_bpfsnapd() {
