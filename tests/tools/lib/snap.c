@@ -125,6 +125,8 @@ bool snap_take(const struct snap_request *request, struct snap *ret_snap, char *
 	for (size_t i = 0; i < request->nr; i++)
 		json_object_array_add(devices, json_object_new_string(request->paths[i]));
 	json_object_object_add(args, "devices", devices);
+	/* What takes its time here is the machine. */
+	json_object_object_add(args, "timeout_ms", json_object_new_int(20000));
 	if (request->storage)
 		json_object_object_add(args, "storage", json_object_new_string(request->storage));
 	if (request->memory_bytes)

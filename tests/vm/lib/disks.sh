@@ -132,7 +132,7 @@ make_md() {
 
 # await_node DEVICE - prints it once it is there.
 await_node() {
-	local tries=50
+	local tries=300
 	while [ ! -b "$1" ]; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || { echo "$1 does not appear" >&2; return 1; }
@@ -226,7 +226,7 @@ make_slow_null_blk() {
 
 # make_scsi SIZE_MIB [PARAMETER=VALUE...] - a SCSI disk in memory; there is only one.
 make_scsi() {
-	local tries=50 names=()
+	local tries=300 names=()
 	modprobe sd_mod
 	modprobe scsi_debug "dev_size_mb=$1" "${@:2}"
 	cleanup_fn eval 'for i in 1 2 3 4 5; do rmmod scsi_debug && break; sleep 1; done'

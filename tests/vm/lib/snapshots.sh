@@ -70,7 +70,7 @@ nothing_left() {
 		check "$name: $device is detached" timeout 20 bpfsnap device detach "$device"
 	done
 	is "$(ioc origins)" "" "$name: the module has no disk any more"
-	check "$name: and is unloaded" eval 'await rmmod bpfsnap 2>/dev/null || rmmod bpfsnap'
+	check "$name: and is unloaded" unload
 	check_fails "$name: no hook is left" grep -q submit_bio_noacct_nocheck \
 		/sys/kernel/tracing/enabled_functions
 }
