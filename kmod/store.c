@@ -33,8 +33,6 @@ enum {
 	/* Stored at once when so much has gathered, or after so long. */
 	GATHER_CHUNKS	= 64,
 	GATHER_MS	= 8,
-	/* A block device's first MiB, where others look for what it is. */
-	STORE_BEGIN_SLOTS = SZ_1M / BPFSNAP_CHUNK_BYTES,
 };
 
 /* The end of one or several bios. */
@@ -443,14 +441,15 @@ static int use_bdev(struct bpfsnap_store *store)
 	if (bdev_logical_block_size(store->bdev) > PAGE_SIZE)
 		return -EOPNOTSUPP;
 	store->end_slots = bdev_nr_sectors(store->bdev) / BPFSNAP_CHUNK_SECT;
-	/* A superblock that is copied first must not make it a second device of the same name. */
-	if (store->end_slots <= STORE_BEGIN_SLOTS)
-		return -ENOSPC;
-	store->end_slots -= STORE_BEGIN_SLOTS;
+	/*
+	 * Not in its first MiB, where others look for what it is: with a superblock that was copied
+	 * before all else it would be a second device of the same name.
+	 */
+	store->end_slots -= min_t(u64, store->end_slots, SZ_1M / BPFSNAP_CHUNK_BYTES);
 	store->runs = kzalloc(sizeof(*store->runs), GFP_KERNEL);
 	if (!store->runs)
 		return -ENOMEM;
-	store->runs->sect = STORE_BEGIN_SLOTS * BPFSNAP_CHUNK_SECT;
+	store->runs->sect = SZ_1M >> SECTOR_SHIFT;
 	store->runs->nr_slots = store->end_slots;
 	store->nr_runs = 1;
 	return 0;
