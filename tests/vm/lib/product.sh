@@ -8,6 +8,16 @@ bpfsnapd_socket=/run/bpfsnap/bpfsnapd.sock
 bpfsnapd_log=/run/lab/bpfsnapd.log
 bpfsnapd_pid_file=/run/lab/bpfsnapd.pid
 
+# await COMMAND... - until it succeeds, for half a minute at most.
+await() {
+	local tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
 # need_product - skips the scenario where the product has not been built.
 need_product() {
 	[ -x /usr/sbin/bpfsnapd ] || skip_all "build/bpfsnapd has not been built"

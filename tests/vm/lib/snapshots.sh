@@ -20,16 +20,6 @@ about() {
 # error_of ID - of the first device's image: null, or why it failed.
 error_of() { about "$1" '.devices[0].error'; }
 
-# await COMMAND... - until it succeeds, for half a minute at most.
-await() {
-	local tries=300
-	until "$@"; do
-		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
 # is_stored ID - is nothing of it in memory any more?
 is_stored() { [ "$(about "$1" .memory_bytes)" = 0 ]; }
 
