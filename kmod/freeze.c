@@ -123,11 +123,8 @@ static int open_one(struct bpfsnap_freezer *freezer, const struct bpfsnap_snapsh
 static int freeze_one(struct bpfsnap_freezer *freezer, u32 i)
 {
 	struct block_device *bdev = bpfsnap_bdev(freezer->item[i].bdev);
-	/*
-	 * Since 6.8 a freeze that fails at this, its last step, leaves the filesystem frozen.  An
-	 * error of long ago is told once.
-	 */
-	int ret = sync_blockdev(bdev) ? sync_blockdev(bdev) : 0;
+	/* Since 6.8 a freeze that fails at this, its last step, leaves the filesystem frozen. */
+	int ret = sync_blockdev(bdev);
 
 	if (ret)
 		return ret;
